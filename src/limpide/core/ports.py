@@ -1,0 +1,77 @@
+"""What the parts promise one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from limpide.core.events import Event, Finished
+from limpide.core.messages import Message, Tool
+from limpide.core.receipt import Numerics
+from limpide.core.sampling import Sampling
+from limpide.core.thinking import Capability, Thinking
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """One question to a model."""
+
+    messages: tuple[Message, ...]
+    sampling: Sampling = field(default_factory=Sampling)
+    thinking: Thinking = field(default_factory=lambda: Thinking.parse("off"))
+    tools: tuple[Tool, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a backend says of its model."""
+
+    name: str
+    architecture: str
+    context: int
+    thinking: Capability
+    chat: bool
+    """Whether it has a chat template; a base model only continues text."""
+    licence: str | None
+    numerics: Numerics
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer: what the events of one choice add up to."""
+
+    text: str
+    thinking: str
+    finished: Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Log-likelihood of a continuation: `logprobs` has one natural logarithm per continuation token."""
+
+    logprobs: tuple[float, ...]
+    greedy: bool
+    """Whether each token was the most likely one."""
+
+    @property
+    def total(self) -> float:
+        """Log-likelihood of the whole continuation."""
+        return sum(self.logprobs)
+
+
+class Backend(Protocol):
+    """Anything that can answer."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model behind it."""
+
+    def stream(self, request: ChatRequest) -> Iterator[Event]:
+        """Answer as events. Closing the iterator aborts it. Errors raise before the first event if they can."""
+
+    def score(self, context: str, continuations: Sequence[str]) -> list[Scored]:
+        """Log-likelihood of each continuation after the context."""
+
+    def close(self) -> None:
+        """Give back what it holds. Safe to call twice."""
