@@ -1,0 +1,5 @@
+"""`python -m limpide` is `limpide`."""
+
+from limpide.cli import main
+
+main()
