@@ -18,7 +18,7 @@ class Q3_K(Format):  # noqa: N801 - the format's own name
     def expand(self, blocks: Tensor, values: Tensor) -> None:
         """d·scale·(q - 4), where q's third bit is 4."""
         low = bits(blocks[:, 32:96].reshape(-1, 2, 32), 2)
-        third = bits(blocks[:, :32], 1).reshape(-1, 2, 4)
+        third = bits(blocks[:, :32], 1).view(-1, 2, 4, 32)
         values.view(-1, 2, 4, 32).copy_(low | (third << 2)).sub_(4)
         step = half(blocks, 108) * _scales(blocks[:, 96:108])
         values.view(-1, 16, 16).mul_(step[:, :, None])
