@@ -123,7 +123,7 @@ def run(arguments: Sequence[str]) -> int:
     except LimpideError as error:
         report(error)
         return error.exit_code
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last line of defence: nobody should meet a traceback
         if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # the command line itself was wrong
             return _usage(error)
         return _unexpected(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
 from limpide.core.errors import InvalidParameter
@@ -41,9 +41,8 @@ class Measurement:
 class BenchResult:
     """Speed and memory of one model on one machine, as `limpide bench` measures them.
 
-    Speeds are tokens per second: `prompt` for a prompt of `prompt_tokens` random tokens (llama-bench's pp), `generation`
-    for `generation_tokens` tokens after a prompt of one (its tg). `bandwidth_fraction` is the share of the machine's
-    measured read bandwidth that generation reaches: weight bytes touched for one token × tokens/s ÷ bytes/s.
+    Speeds are tokens per second: `prompt` for a prompt of `prompt_tokens` random tokens (llama-bench's pp),
+    `generation` for `generation_tokens` tokens after a prompt of one (its tg).
     """
 
     SCHEMA: ClassVar[str] = "limpide.bench/1"
@@ -118,7 +117,7 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     if hasattr(value, "__dataclass_fields__"):
-        return asdict(value)  # type: ignore[call-overload]
+        return {field.name: getattr(value, field.name) for field in fields(value)}  # type: ignore[arg-type]
     if isinstance(value, set | frozenset):
         return sorted(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")

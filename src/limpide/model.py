@@ -1,0 +1,230 @@
+"""The Python facade: one open-weight model, ready to answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from limpide.core.errors import BadRequest, EngineStopped, InvalidParameter, ThinkingUnsupported
+from limpide.core.events import Event, Finished, TextDelta, ThinkingDelta
+from limpide.core.messages import Message, conversation
+from limpide.core.ports import Answer, Backend, ChatRequest, ModelInfo, Scored
+from limpide.core.receipt import Numerics
+from limpide.core.sampling import Sampling
+from limpide.core.thinking import Effort, Thinking
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from limpide.hub import LocatedModel
+
+Prompt = str | Message | Sequence[Message]
+Think = Thinking | Effort | str | int | bool | None
+
+SAMPLING_NAMES = tuple(field.name for field in fields(Sampling))
+
+
+class Model:
+    """An open-weight model on this machine.
+
+    >>> from limpide import Model
+    >>> with Model("smollm2-135m") as model:  # doctest: +SKIP
+    ...     print(model.ask("What is the capital of France?", max_tokens=40).text)
+
+    Args:
+        reference: a name from `limpide models list`, the path of a `.gguf` file or of a Hugging Face folder, or
+            `hf:org/name[:file]`. Downloaded if needed and allowed.
+        numerics: `fast` multiplies straight from the stored blocks; `exact` is fp32 and plain torch, the reference.
+        offline: send nothing; raises OfflineError if something is missing.
+        accept_licence: names of licences whose terms you accept, for example `["gemma"]`.
+        context: tokens that a prompt and its answer may have together; None is what the model was made for.
+        threads: processor threads for computing, in the whole process; None leaves them as they are.
+        progress: told of downloads; see `limpide.hub.resolve`.
+
+    Raises a subclass of `LimpideError`: UnknownModel, OfflineError, LicenceNotAccepted, CorruptModelFile, …
+    """
+
+    def __init__(
+        self,
+        reference: str | Path = "smollm2-135m",
+        *,
+        numerics: Numerics = "fast",
+        offline: bool = False,
+        accept_licence: str | Iterable[str] = (),
+        context: int | None = None,
+        threads: int | None = None,
+        progress: Any = None,
+    ) -> None:
+        if numerics not in ("exact", "fast"):
+            raise InvalidParameter("numerics", numerics, "exact or fast")
+        for name, value in (("context", context), ("threads", threads)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise InvalidParameter(name, value, "a whole number from 1")
+        licences = frozenset([accept_licence] if isinstance(accept_licence, str) else accept_licence)
+        from limpide import hub
+
+        located = hub.resolve(str(reference), offline=offline, accept_licences=licences, progress=progress)
+        self.located: LocatedModel | None = located
+        """Where the weights are and what is known of them; None if the model was made from a backend."""
+        self._backend: Backend
+        self.load_seconds: float
+        """From the file to ready: download, checksum and the import of libraries not included."""
+        self._backend, self.load_seconds = _open(located, numerics=numerics, context=context, threads=threads)
+
+    @classmethod
+    def from_backend(cls, backend: Backend) -> Self:
+        """A model over anything that can answer, for example the scripted backend that tests use."""
+        model = cls.__new__(cls)
+        model.located = None
+        model.load_seconds = 0.0
+        model._backend = backend
+        return model
+
+    @property
+    def backend(self) -> Backend:
+        """What answers."""
+        return self._backend
+
+    @property
+    def info(self) -> ModelInfo:
+        """Name, architecture, context, what it can do with thinking, licence, numerics."""
+        return self._backend.info
+
+    def ask(self, prompt: Prompt, *, think: Think = "off", system: str | None = None, **sampling: Any) -> Answer:
+        """Answer a question, or the last turn of a conversation, and wait for the whole answer.
+
+        Args:
+            prompt: text, a message, or a conversation.
+            think: how long to reason before answering: off, minimal, low, medium, high, max, or a number of tokens.
+            system: what the model should keep to throughout.
+            **sampling: any field of `limpide.Sampling`: temperature, top_p, max_tokens, seed, stop, …
+
+        `answer.finished` has the reason, true token counts and the receipt. Raises EmptyPrompt, ContextExceeded,
+        ThinkingUnsupported, InvalidParameter (unknown names included).
+        """
+        if sampling.get("n", 1) != 1:
+            raise InvalidParameter("n", sampling["n"], "1, since ask() gives one answer", hint="use choices()")
+        return self.choices(prompt, think=think, system=system, **sampling)[0]
+
+    def choices(
+        self, prompt: Prompt, *, think: Think = "off", system: str | None = None, **sampling: Any
+    ) -> list[Answer]:
+        """Like `ask`, for `n` answers to the same prompt."""
+        return collect(self.stream(prompt, think=think, system=system, **sampling))
+
+    def stream(
+        self, prompt: Prompt, *, think: Think = "off", system: str | None = None, **sampling: Any
+    ) -> Iterator[Event]:
+        """Like `ask`, as events while they come: ThinkingDelta, TextDelta, and Finished at the end of each choice.
+
+        Bad parameters raise here, not at the first event. Closing the iterator aborts the answer.
+        """
+        request = ChatRequest(conversation(prompt, system=system), _sampling(sampling), Thinking.parse(think))
+        return self._backend.stream(request)
+
+    def complete(self, text: str, **sampling: Any) -> Iterator[Event]:
+        """Continue raw text, without chat template: the only way to use a base model. Events as in `stream`."""
+        return iter(self._local("complete")(text, _sampling(sampling)))
+
+    def score(self, context: str, continuations: str | Sequence[str]) -> list[Scored]:
+        """Log-likelihood of each continuation after the context, in nats, token by token."""
+        return self._backend.score(context, [continuations] if isinstance(continuations, str) else list(continuations))
+
+    def logits(self, token_ids: Sequence[int]) -> NDArray[np.float32]:
+        """What the model expects after each of these tokens.
+
+        One plain forward pass; works without tokenizer files. Returns float32 [positions, vocabulary]; row i is the
+        logits for the token at position i + 1. Raises InvalidParameter for an empty list or ids outside the vocabulary.
+        """
+        logits: NDArray[np.float32] = self._local("logits")(token_ids)
+        return logits
+
+    def close(self) -> None:
+        """Give back memory and files. Safe to call twice."""
+        self._backend.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _local(self, method: str) -> Callable[..., Any]:
+        found = getattr(self._backend, method, None)
+        if found is None:
+            raise BadRequest(
+                f"{self.info.name} is reached through {type(self._backend).__name__}, which has no {method}",
+                expected="a model that runs in this process",
+            )
+        bound: Callable[..., Any] = found
+        return bound
+
+
+def collect(events: Iterable[Event]) -> list[Answer]:
+    """Add events up to one answer per choice, in the order of the choices."""
+    texts: dict[int, list[str]] = {}
+    thoughts: dict[int, list[str]] = {}
+    ends: dict[int, Finished] = {}
+    for event in events:
+        if isinstance(event, TextDelta):
+            texts.setdefault(event.index, []).append(event.text)
+        elif isinstance(event, ThinkingDelta):
+            thoughts.setdefault(event.index, []).append(event.text)
+        elif isinstance(event, Finished):
+            ends[event.index] = event
+    if not ends:
+        raise EngineStopped("the answer broke off before its end", hint="ask again")
+    return [
+        Answer("".join(texts.get(index, ())), "".join(thoughts.get(index, ())), ends[index]) for index in sorted(ends)
+    ]
+
+
+def refuse_thinking(info: ModelInfo, thinking: Thinking) -> None:
+    """Raw text has no turn in which thinking could be fenced."""
+    if thinking.enabled:
+        raise ThinkingUnsupported(
+            f"{info.name} continues raw text here, so it can't think first",
+            expected="--think off",
+            hint="use a model with a chat template, without --raw",
+        )
+
+
+def _sampling(parameters: dict[str, Any]) -> Sampling:
+    from difflib import get_close_matches
+
+    for name, value in parameters.items():
+        if name not in SAMPLING_NAMES:
+            near = get_close_matches(name, (*SAMPLING_NAMES, "think", "system"), n=1)
+            raise InvalidParameter(
+                name,
+                value,
+                f"one of {', '.join(SAMPLING_NAMES)}; there is no such parameter",
+                hint=f"did you mean {near[0]}?" if near else None,
+            )
+    stop = parameters.get("stop")
+    if isinstance(stop, str):
+        parameters = {**parameters, "stop": (stop,)}
+    elif stop is not None:
+        parameters = {**parameters, "stop": tuple(stop)}
+    return Sampling(**parameters)
+
+
+def _open(
+    located: LocatedModel, *, numerics: Numerics, context: int | None, threads: int | None
+) -> tuple[Backend, float]:
+    from limpide.backends.local import LocalBackend
+
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+    started = time.perf_counter()
+    backend = LocalBackend.open(located.path, name=located.name, numerics=numerics, context=context)
+    return backend, time.perf_counter() - started
