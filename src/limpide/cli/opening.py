@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from limpide.cli.options import NumericsChoice
-from limpide.cli.progress import ConsoleProgress
+from limpide.cli.progress import watch
 from limpide.model import Model
 
 
@@ -26,8 +26,7 @@ class Choice:
 
 def open_model(choice: Choice) -> Model:
     """Find, fetch if needed, check and load. Raises LimpideError."""
-    progress = ConsoleProgress()
-    try:
+    with watch() as progress:
         return Model(
             choice.reference,
             numerics=choice.numerics.value,
@@ -37,8 +36,6 @@ def open_model(choice: Choice) -> Model:
             threads=choice.threads,
             progress=progress,
         )
-    finally:
-        progress.end()
 
 
 def seconds_since_start() -> float:

@@ -6,29 +6,22 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from limpide.cli.terminal import harmless
 from limpide.hub.progress import Progress, Silent
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
     from rich.progress import TaskID
 
 
 class Bar:
-    """Progress with rich. Use it as a context manager, so that the terminal is given back."""
+    """Progress with rich, which is imported when the first transfer begins: most commands find their model here.
+
+    Use it as a context manager, so that the terminal is given back.
+    """
 
     def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-        from rich.progress import Progress as RichProgress
-
-        self._bars = RichProgress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
+        self._bars: RichProgress | None = None
         self._task: TaskID | None = None
 
     def __enter__(self) -> Progress:
@@ -36,28 +29,49 @@ class Bar:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.end()
-        self._bars.stop()
+        if self._bars is not None:
+            self._bars.stop()
 
     def begin(self, what: str, total: int | None) -> None:
         """Show a new bar in place of the old one."""
         self.end()
+        self._bars = self._bars or _bars()
         self._bars.start()
         self._task = self._bars.add_task(what, total=total)
 
     def update(self, done: int) -> None:
         """Move the bar."""
-        if self._task is not None:
+        if self._bars is not None and self._task is not None:
             self._bars.update(self._task, completed=done)
 
     def message(self, text: str) -> None:
         """Print a line above the bar."""
-        self._bars.console.print(text, markup=False, highlight=False)
+        if self._bars is None:
+            print(harmless(text), file=sys.stderr)
+        else:
+            self._bars.console.print(harmless(text), markup=False, highlight=False)
 
     def end(self) -> None:
         """Take the bar away."""
-        if self._task is not None:
+        if self._bars is not None and self._task is not None:
             self._bars.remove_task(self._task)
             self._task = None
+
+
+def _bars() -> RichProgress:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as RichProgress
+
+    return RichProgress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
 
 
 class Lines(Silent):
