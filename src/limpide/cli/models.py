@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from limpide.cli.progress import watch
+from limpide.cli.progress import ConsoleProgress
 from limpide.core.errors import InvalidParameter, ModelFileMissing
 from limpide.hub import CATALOG, DEFAULT_MODEL, Acceptances, CatalogEntry, Installed, LocatedModel, Store, resolve
 from limpide.hub.places import offline_requested
 from limpide.hub.reference import PREFIX
 from limpide.hub.resolve import unknown_model
 
-app = typer.Typer(help="The models that this machine has, and those it can get.", no_args_is_help=True)
+app = typer.Typer(
+    help="The models that this machine has, and those it can get.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
 
 Reference = Annotated[str, typer.Argument(help="A catalog name, a path, or hf:org/name[:file].", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
@@ -52,7 +58,7 @@ def pull(
 ) -> None:
     """Fetch a model, or go on where an earlier try stopped. A model that is here is read and checked again."""
     entry = CATALOG.get(model)
-    with watch() as progress:
+    with ConsoleProgress() as progress:
         if entry is not None and Store().lookup(entry) and not Store().verify(entry):
             progress.message(f"{model} on this machine is damaged; fetching it again")
         found = resolve(model, offline=offline, accept_licences=accept_licence or (), progress=progress, refresh=True)
@@ -175,7 +181,7 @@ def _print_json(data: Any) -> None:
     print(json.dumps(data, indent=2, ensure_ascii=False))
 
 
-def _print_table(rows: list[tuple[str, ...]]) -> None:
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
