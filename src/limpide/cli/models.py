@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from limpide.cli.progress import ConsoleProgress
+from limpide.cli.progress import watch
 from limpide.core.errors import InvalidParameter, ModelFileMissing
 from limpide.hub import CATALOG, DEFAULT_MODEL, Acceptances, CatalogEntry, Installed, LocatedModel, Store, resolve
 from limpide.hub.places import offline_requested
@@ -58,7 +58,7 @@ def pull(
 ) -> None:
     """Fetch a model, or go on where an earlier try stopped. A model that is here is read and checked again."""
     entry = CATALOG.get(model)
-    with ConsoleProgress() as progress:
+    with watch() as progress:
         if entry is not None and Store().lookup(entry) and not Store().verify(entry):
             progress.message(f"{model} on this machine is damaged; fetching it again")
         found = resolve(model, offline=offline, accept_licences=accept_licence or (), progress=progress, refresh=True)

@@ -1,4 +1,4 @@
-"""A download as a bar on stderr where a person watches, and as plain lines elsewhere."""
+"""A download as a bar on stderr, and nothing where nobody watches."""
 
 from __future__ import annotations
 
@@ -6,36 +6,38 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from limpide.cli.terminal import is_terminal, note
+from limpide.cli.terminal import harmless
+from limpide.hub.progress import Progress, Silent
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
 
 
-class ConsoleProgress:
-    """Shows what the hub tells (`limpide.hub.Progress`). rich is imported when there is something to draw.
+class Bar:
+    """Progress with rich, which is imported when the first transfer begins: most commands find their model here.
 
-    End it, or use it as a context manager, so that the terminal is given back.
+    Use it as a context manager, so that the terminal is given back.
     """
 
     def __init__(self) -> None:
-        self._watched = is_terminal(sys.stderr)
-        self._bars: Progress | None = None
+        self._bars: RichProgress | None = None
         self._task: TaskID | None = None
 
-    def __enter__(self) -> ConsoleProgress:
+    def __enter__(self) -> Progress:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.end()
+        if self._bars is not None:
+            self._bars.stop()
 
     def begin(self, what: str, total: int | None) -> None:
         """Show a new bar in place of the old one."""
         self.end()
-        if self._watched:
-            self._bars = _bars()
-            self._bars.start()
-            self._task = self._bars.add_task(what, total=total)
+        self._bars = self._bars or _bars()
+        self._bars.start()
+        self._task = self._bars.add_task(what, total=total)
 
     def update(self, done: int) -> None:
         """Move the bar."""
@@ -43,24 +45,25 @@ class ConsoleProgress:
             self._bars.update(self._task, completed=done)
 
     def message(self, text: str) -> None:
-        """One line, above the bar if there is one."""
-        if self._bars is not None:
-            self._bars.console.print(text, markup=False, highlight=False)
+        """Print a line above the bar."""
+        if self._bars is None:
+            print(harmless(text), file=sys.stderr)
         else:
-            note(text)
+            self._bars.console.print(harmless(text), markup=False, highlight=False)
 
     def end(self) -> None:
-        """Take the bar away. Safe to call when there is none."""
-        if self._bars is not None:
-            self._bars.stop()
-            self._bars = self._task = None
+        """Take the bar away."""
+        if self._bars is not None and self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task = None
 
 
-def _bars() -> Progress:
+def _bars() -> RichProgress:
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as RichProgress
 
-    return Progress(
+    return RichProgress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
@@ -69,3 +72,22 @@ def _bars() -> Progress:
         console=Console(stderr=True),
         transient=True,
     )
+
+
+class Lines(Silent):
+    """Messages as plain lines on stderr, no bar: for a log."""
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        return None
+
+    def message(self, text: str) -> None:
+        """One line."""
+        print(text, file=sys.stderr)
+
+
+def watch() -> Bar | Lines:
+    """The way to show a download where stderr goes: a bar on a terminal, plain lines elsewhere."""
+    return Bar() if sys.stderr.isatty() else Lines()
