@@ -121,7 +121,8 @@ def _part_paths(path: Path, count: int) -> list[Path]:
             expected=f"a name that ends in -00001-of-{count:05d}.gguf, the other parts beside it",
         )
     names = [f"{match['stem']}-{number:05d}-of-{count:05d}{path.suffix}" for number in range(1, count + 1)]
-    missing = [name for name in names if not (path.parent / name).is_file()]
+    present = {entry.name for entry in path.parent.iterdir()}  # one look, however many parts are claimed
+    missing = [name for name in names if name not in present]
     if missing:
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise ModelFileMissing(

@@ -24,6 +24,8 @@ MAX_HEADER_BYTES = 256 << 20
 """Real headers, mostly vocabulary, take some ten megabytes."""
 MAX_OBJECTS = 4_000_000
 """Strings and nested arrays in one header; the largest vocabularies with merges need under a million."""
+MAX_PAIRS = 1 << 16
+MAX_TENSORS = 1 << 17
 MAX_KEY_BYTES = 65_535
 MAX_NAME_BYTES = 255
 MAX_DIMENSIONS = 4
@@ -73,6 +75,11 @@ def read_header(file: MappedFile) -> GGUFHeader:
     num_pairs = values.u64("the number of key/values")
     # a tensor takes at least 8 (name) + 4 + 4 + 8 bytes, a key/value 8 + 4 + 1
     values.check_room(num_tensors * 24 + num_pairs * 13, f"a table of {num_tensors} tensors and {num_pairs} key/values")
+    if num_tensors > MAX_TENSORS or num_pairs > MAX_PAIRS:
+        values.corrupt(
+            f"it has {num_tensors} tensors and {num_pairs} key/values",
+            expected=f"at most {MAX_TENSORS} and {MAX_PAIRS}",
+        )
     config = _read_config(values, num_pairs)
     alignment = _alignment(file, config, values.alignment_type)
     described = [_read_tensor(values) for _ in range(num_tensors)]

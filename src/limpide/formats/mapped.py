@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import mmap
 import os
+import platform
 import stat
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +18,13 @@ import numpy.typing as npt
 from limpide.core.errors import CorruptModelFile, ModelFileMissing
 
 DAMAGED_HINT = "fetch the file again: it is damaged, incomplete, or not what its name says"
+
+# Python 3.11 and 3.12 don't name the flag; this is its value on Linux on these processors
+_NORESERVE: int = getattr(
+    mmap,
+    "MAP_NORESERVE",
+    0x4000 if sys.platform == "linux" and platform.machine() in {"x86_64", "aarch64", "riscv64"} else 0,
+)
 
 
 class MappedFile:
@@ -68,6 +77,8 @@ def _map_file(path: Path) -> tuple[int, mmap.mmap]:
         raise ModelFileMissing(f"{path} does not exist", hint="check the path") from None
     except OSError as error:
         raise ModelFileMissing(f"{path} can't be opened: {error.strerror}", hint="check its permissions") from error
+    except ValueError as error:  # a NUL in the path
+        raise ModelFileMissing(f"{str(path)!r} is no usable path: {error}") from error
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -75,8 +86,8 @@ def _map_file(path: Path) -> tuple[int, mmap.mmap]:
         if status.st_size == 0:
             raise CorruptModelFile(f"{path} is empty (0 bytes)", hint=DAMAGED_HINT)
         return status.st_size, _private_map(descriptor, status.st_size)
-    except OSError as error:
-        raise ModelFileMissing(f"{path} can't be mapped: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: it shrank since we asked for its size
+        raise ModelFileMissing(f"{path} can't be mapped: {error}") from error
     finally:
         os.close(descriptor)
 
@@ -84,7 +95,7 @@ def _map_file(path: Path) -> tuple[int, mmap.mmap]:
 def _private_map(descriptor: int, size: int) -> mmap.mmap:
     if hasattr(mmap, "MAP_PRIVATE"):
         # NORESERVE: pages that nobody writes to cost no memory, so a file larger than the machine's may still be mapped
-        flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_NORESERVE", 0)
+        flags = mmap.MAP_PRIVATE | _NORESERVE
         return mmap.mmap(descriptor, size, flags=flags, prot=mmap.PROT_READ | mmap.PROT_WRITE)
     return mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY)
 

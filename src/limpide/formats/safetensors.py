@@ -23,10 +23,10 @@ from limpide.formats.base import Checkpoint, TensorInfo
 from limpide.formats.mapped import DAMAGED_HINT, MappedFile, joint_sha256
 from limpide.formats.storage import SAFETENSORS_TYPES, STORAGE
 
-MAX_HEADER_BYTES = 100_000_000
-"""The library's own limit."""
-MAX_JSON_BYTES = 64 << 20
-"""For config.json and the index of shards; real ones take a few hundred kilobytes."""
+MAX_HEADER_BYTES = 16 << 20
+"""Room for some 130,000 tensors. The library takes 100 MB, but parsed JSON can be twenty times as large as its text."""
+MAX_JSON_BYTES = 16 << 20
+"""For config.json and the index of shards; the largest real index takes 9 MB."""
 _MAX_COUNT = 1 << 62
 
 
