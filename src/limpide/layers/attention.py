@@ -1,0 +1,128 @@
+"""Grouped-query attention over a key-value cache (arXiv:2305.13245)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from limpide.layers.linear import Linear
+from limpide.layers.norm import make_norm
+from limpide.layers.rope import rotate
+from limpide.layers.spec import AttentionSpec
+from limpide.layers.step import Step, first_visible_key
+from limpide.layers.weights import Weights
+
+_TILE = 1 << 24
+"""Most scores held at once, so that a long prompt's memory grows with its length and not with its square."""
+
+
+class Attention(nn.Module):
+    """Projections, optional query and key norms, rope, the attention itself, and the output projection."""
+
+    def __init__(self, spec: AttentionSpec, weights: Weights, layer: int) -> None:
+        super().__init__()
+        self.spec = spec
+        self.layer = layer
+        self.q = Linear(weights.at("q"), bias=spec.qkv_bias)
+        self.k = Linear(weights.at("k"), bias=spec.qkv_bias)
+        self.v = Linear(weights.at("v"), bias=spec.qkv_bias)
+        self.o = Linear(weights.at("o"), bias=spec.out_bias)
+        self.q_norm = make_norm(spec.qk_norm, weights.at("q_norm")) if spec.qk_norm else None
+        self.k_norm = make_norm(spec.qk_norm, weights.at("k_norm")) if spec.qk_norm else None
+        self.sinks = nn.Parameter(weights.vector("sinks"), requires_grad=False) if spec.sinks else None
+        self._tap = f"blocks.{layer}.attn."
+
+    def forward(self, x: Tensor, step: Step) -> Tensor:
+        """[T, hidden] to [T, hidden]; writes the step's keys and values to the cache."""
+        spec, taps = self.spec, step.taps
+        q, k, v = self._project(x)
+        if taps is not None:
+            q, k, v = taps(self._tap + "q", q), taps(self._tap + "k", k), taps(self._tap + "v", v)
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        if spec.rope is not None:
+            rotation = step.rotations[spec.rope]
+            q, k = rotate(q, rotation), rotate(k, rotation)
+        heads = attend(q, k, v, layer=self.layer, spec=spec, step=step, sinks=self.sinks)
+        if taps is not None:
+            heads = taps(self._tap + "heads", heads)
+        output: Tensor = self.o(heads.flatten(1))
+        return output
+
+    def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        spec = self.spec
+        return (
+            self.q(x).view(-1, spec.heads, spec.head_dim),
+            self.k(x).view(-1, spec.kv_heads, spec.head_dim),
+            self.v(x).view(-1, spec.kv_heads, spec.head_dim),
+        )
+
+
+def attend(
+    q: Tensor, k: Tensor, v: Tensor, *, layer: int, spec: AttentionSpec, step: Step, sinks: Tensor | None = None
+) -> Tensor:
+    """Store a step's keys and values, then let each query attend to its own sequence's.
+
+    `q` is [T, heads, head_dim], `k` and `v` [T, kv_heads, head_dim]; returns [T, heads, head_dim]. Each sequence is
+    computed alone, so a result does not depend on which others share the step.
+    """
+    kv = step.kv
+    kv.write(layer, k, v)
+    results = []
+    for sequence, (start, stop) in enumerate(pairwise(kv.query_starts)):
+        if start == stop:
+            continue
+        keys, values = kv.read(layer, sequence)
+        results.append(_attend_one(q[start:stop], keys, values, layer=layer, spec=spec, step=step, sinks=sinks))
+    return results[0] if len(results) == 1 else torch.cat(results)
+
+
+def _attend_one(
+    q: Tensor, keys: Tensor, values: Tensor, *, layer: int, spec: AttentionSpec, step: Step, sinks: Tensor | None
+) -> Tensor:
+    """One sequence: its last `n` queries [n, heads, head_dim] against all its keys [L, kv_heads, head_dim]."""
+    queries, length = q.shape[0], keys.shape[0]
+    past = length - queries
+    point = f"blocks.{layer}.attn.probs"
+    if step.taps is not None and step.taps.wants(point):
+        scores = _scores(q, keys, first_query=past, first_key=0, spec=spec, step=step)
+        probs = step.taps(point, _softmax(scores, sinks).flatten(0, 1)).view_as(scores)
+        return _mix(probs, values)
+    tile = max(1, _TILE // (spec.heads * length))
+    results = []
+    for first in range(0, queries, tile):
+        last = min(first + tile, queries)
+        low, high = first_visible_key(spec.mask, past + first), past + last
+        scores = _scores(q[first:last], keys[low:high], first_query=past + first, first_key=low, spec=spec, step=step)
+        results.append(_mix(_softmax(scores, sinks), values[low:high]))
+    return results[0] if len(results) == 1 else torch.cat(results)
+
+
+def _scores(q: Tensor, keys: Tensor, *, first_query: int, first_key: int, spec: AttentionSpec, step: Step) -> Tensor:
+    """Masked scores [kv_heads, group, queries, keys]."""
+    queries = q.shape[0]
+    grouped = (q * spec.scale).view(queries, spec.kv_heads, -1, spec.head_dim).permute(1, 2, 0, 3)
+    scores = grouped.flatten(1, 2) @ keys.permute(1, 2, 0)
+    if spec.softcap is not None:
+        scores = torch.tanh(scores / spec.softcap) * spec.softcap
+    scores = scores.view(spec.kv_heads, -1, queries, scores.shape[-1])
+    if queries == 1 and first_key >= first_visible_key(spec.mask, first_query):
+        return scores  # a lone query sees every key that was handed in
+    return scores.masked_fill(step.mask(spec.mask, first_query, queries, first_key), -torch.inf)
+
+
+def _softmax(scores: Tensor, sinks: Tensor | None) -> Tensor:
+    if sinks is None:
+        return scores.softmax(-1)
+    kv_heads, group, queries, _ = scores.shape
+    column = sinks.view(kv_heads, group, 1, 1).expand(-1, -1, queries, 1)
+    return torch.cat((scores, column), dim=-1).softmax(-1)[..., :-1]
+
+
+def _mix(probs: Tensor, values: Tensor) -> Tensor:
+    """Probabilities [kv_heads, group, queries, keys] times values: [queries, heads, head_dim]."""
+    kv_heads, group, queries, _ = probs.shape
+    mixed = probs.flatten(1, 2) @ values.permute(1, 0, 2)
+    return mixed.view(kv_heads, group, queries, -1).permute(2, 0, 1, 3).flatten(1, 2)

@@ -1,0 +1,61 @@
+"""A decoder block: attention and feed-forward, each normed and added to the residual stream."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from limpide.layers.attention import Attention
+from limpide.layers.mlp import MLP
+from limpide.layers.norm import make_norm
+from limpide.layers.spec import BlockSpec
+from limpide.layers.step import Step
+from limpide.layers.weights import Weights
+
+
+class Block(nn.Module):
+    """One decoder block as its BlockSpec says."""
+
+    def __init__(self, spec: BlockSpec, weights: Weights, layer: int) -> None:
+        super().__init__()
+        self.spec = spec
+        self.attn = Attention(spec.attention, weights.at("attn"), layer)
+        # A mixture of experts takes this place when `feed_forward` describes one.
+        self.mlp = MLP(spec.feed_forward, weights.at("mlp"), layer)
+        self.attn_norm = make_norm(spec.norm, weights.at("attn_norm"))
+        self.mlp_norm = make_norm(spec.norm, weights.at("mlp_norm"))
+        sandwich = spec.placement == "sandwich"
+        self.attn_post_norm = make_norm(spec.norm, weights.at("attn_post_norm")) if sandwich else None
+        self.mlp_post_norm = make_norm(spec.norm, weights.at("mlp_post_norm")) if sandwich else None
+        self._tap = f"blocks.{layer}."
+
+    def forward(self, x: Tensor, step: Step) -> Tensor:
+        """The residual stream [T, hidden], before and after."""
+        taps, here = step.taps, self._tap
+        normed = self.attn_norm(x)
+        if taps is not None:
+            normed = taps(here + "attn.input", normed)
+        output = self.attn(normed, step)
+        if taps is not None:
+            output = taps(here + "attn.output", output)
+        update = self._update(output, self.attn_post_norm)
+        if taps is not None:
+            update = taps(here + "attn.update", update)
+        x = x + update
+        if taps is not None:
+            x = taps(here + "mid", x)
+        normed = self.mlp_norm(x)
+        if taps is not None:
+            normed = taps(here + "mlp.input", normed)
+        output = self.mlp(normed, step)
+        if taps is not None:
+            output = taps(here + "mlp.output", output)
+        update = self._update(output, self.mlp_post_norm)
+        if taps is not None:
+            update = taps(here + "mlp.update", update)
+        x = x + update
+        return x if taps is None else taps(here + "output", x)
+
+    def _update(self, output: Tensor, post_norm: nn.Module | None) -> Tensor:
+        if post_norm is not None:
+            output = post_norm(output)
+        return output if self.spec.residual_scale == 1.0 else output * self.spec.residual_scale

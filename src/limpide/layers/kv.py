@@ -1,0 +1,45 @@
+"""What attention asks of a key-value cache. Implemented by `limpide.cache`; layers know only this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """A paged cache's own storage, for kernels that read it in place."""
+
+    block_size: int
+    """Positions per block."""
+    slots: Tensor
+    """[T] int64: where each of the step's tokens is stored, block · block_size + offset."""
+    block_tables: Tensor
+    """[S, max_blocks] int32: each sequence's blocks in position order; what lies past its length means nothing."""
+    pool: Callable[[int], tuple[Tensor, Tensor]]
+    """Layer to its keys and values, each [num_blocks, block_size, kv_heads, head_dim]."""
+
+
+class KVView(Protocol):
+    """One step's window on the cache. The step's flat tokens are grouped by sequence, in order."""
+
+    @property
+    def query_starts(self) -> Sequence[int]:
+        """S + 1 boundaries of the sequences in the flat tokens."""
+
+    @property
+    def kv_lengths(self) -> Sequence[int]:
+        """Per sequence: number of keys after this step, the new ones included."""
+
+    @property
+    def pages(self) -> Pages | None:
+        """The storage itself, if it is paged."""
+
+    def write(self, layer: int, k: Tensor, v: Tensor) -> None:
+        """Store the step's keys and values of a layer, [T, kv_heads, head_dim] each."""
+
+    def read(self, layer: int, sequence: int) -> tuple[Tensor, Tensor]:
+        """Keys and values of a sequence, [kv_length, kv_heads, head_dim] each, in position order."""

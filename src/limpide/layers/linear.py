@@ -1,0 +1,41 @@
+"""y = x Wᵀ + b, whatever the weight is stored as."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from limpide.layers.weights import Weights
+from limpide.quant import QuantTensor, multiply
+
+
+class Linear(nn.Module):
+    """A matrix [out, in] with an optional bias.
+
+    The weight is a float32 parameter (`exact`), or keeps its stored blocks and is multiplied from them (`fast`).
+    Parameters are frozen when made: whoever tunes a model unfreezes what it trains.
+    """
+
+    def __init__(self, weights: Weights, *, bias: bool = False) -> None:
+        super().__init__()
+        weight = weights.matrix("weight")
+        self.weight = nn.Parameter(weight, requires_grad=False) if isinstance(weight, Tensor) else weight
+        self.bias = nn.Parameter(weights.vector("bias"), requires_grad=False) if bias else None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(out, in)."""
+        rows, cols = self.weight.shape
+        return int(rows), int(cols)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, in] float32 to [T, out] float32."""
+        if isinstance(self.weight, QuantTensor):
+            y = multiply(x, self.weight)
+            return y if self.bias is None else y + self.bias
+        return functional.linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """Shape and stored format."""
+        stored = self.weight.format.name if isinstance(self.weight, QuantTensor) else "float32"
+        return f"{self.shape[0]}x{self.shape[1]}, {stored}, bias={self.bias is not None}"

@@ -1,0 +1,197 @@
+"""One frozen description of a decoder block. A model family is a declaration in these terms.
+
+Each field is a switch that some family needs. A family reader sets what its checkpoint asks for; a value that the
+layers don't compute is refused here, when the description is made, so that nothing asked for is ever ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Literal
+
+from limpide.core.errors import UnsupportedConfig
+
+Activation = Literal["silu", "gelu", "gelu_tanh", "relu"]
+ACTIVATIONS: tuple[Activation, ...] = ("silu", "gelu", "gelu_tanh", "relu")
+
+
+def require(condition: bool, switch: str, value: object, expected: str) -> None:
+    """Refuse a switch's value by name. Raises UnsupportedConfig unless `condition` holds."""
+    if not condition:
+        raise UnsupportedConfig(f"{switch} = {value!r} can't be computed", expected=expected)
+
+
+def _one_of(switch: str, value: str, allowed: Collection[str]) -> None:
+    require(value in allowed, switch, value, " or ".join(allowed))
+
+
+@dataclass(frozen=True, slots=True)
+class NormSpec:
+    """A normalisation. An offset that a family adds to stored weights is folded in by the loader, so it is not here."""
+
+    eps: float
+    kind: Literal["rms", "layer"] = "rms"
+    mul_in_fp32: bool = False
+    """Multiply by the weight before rounding to the activations' type (Gemma), not after (Llama). Matters below fp32."""
+    bias: bool = False
+
+    def __post_init__(self) -> None:
+        _one_of("norm.kind", self.kind, ("rms", "layer"))
+        require(0.0 <= self.eps < 1.0, "norm.eps", self.eps, "a small number, zero or above")
+        require(self.kind == "layer" or not self.bias, "norm.bias", self.bias, "a bias in layer norms only")
+
+
+@dataclass(frozen=True, slots=True)
+class LinearScaling:
+    """Positions divided by `factor` (position interpolation, arXiv:2306.15595)."""
+
+    factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Llama3Scaling:
+    """Low frequencies slowed by `factor`, high ones kept, a smooth blend between (Llama 3.1)."""
+
+    factor: float
+    low_freq_factor: float
+    high_freq_factor: float
+    original_context: int
+
+
+@dataclass(frozen=True, slots=True)
+class YarnScaling:
+    """YaRN (arXiv:2309.00071). `attention_factor` None is computed as the paper says, or from the mscale pair."""
+
+    factor: float
+    original_context: int
+    beta_fast: float = 32.0
+    beta_slow: float = 1.0
+    attention_factor: float | None = None
+    mscale: float | None = None
+    mscale_all_dim: float | None = None
+    truncate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LongRopeScaling:
+    """LongRoPE (arXiv:2402.13753): one divisor per frequency, one set for short and one for long sequences."""
+
+    short_factor: tuple[float, ...]
+    long_factor: tuple[float, ...]
+    original_context: int
+    factor: float
+    """Extended context over original context."""
+    attention_factor: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DivisorScaling:
+    """One divisor per frequency, as GGUF files carry them in `rope_freqs.weight`."""
+
+    divisors: tuple[float, ...]
+
+
+RopeScaling = LinearScaling | Llama3Scaling | YarnScaling | LongRopeScaling | DivisorScaling
+
+
+@dataclass(frozen=True, slots=True)
+class RopeSpec:
+    """Rotary positions (arXiv:2104.09864) on the first `dims` of each head."""
+
+    theta: float
+    dims: int
+    style: Literal["half", "interleaved"] = "half"
+    """Pairs are (i, i + dims/2), or (2i, 2i + 1)."""
+    scaling: RopeScaling | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("rope.style", self.style, ("half", "interleaved"))
+        require(self.theta > 0, "rope.theta", self.theta, "a number above zero")
+        require(self.dims > 0 and self.dims % 2 == 0, "rope.dims", self.dims, "an even number above zero")
+        for name in ("divisors", "short_factor", "long_factor"):
+            factors = getattr(self.scaling, name, None)
+            ok = factors is None or (len(factors) == self.dims // 2 and all(f > 0 for f in factors))
+            require(ok, f"rope.scaling.{name}", factors, f"{self.dims // 2} numbers above zero")
+
+
+@dataclass(frozen=True, slots=True)
+class MaskSpec:
+    """Which earlier keys a query sees: all, the last `size` (itself included), or those of its own chunk of `size`."""
+
+    kind: Literal["full", "window", "chunk"] = "full"
+    size: int = 0
+
+    def __post_init__(self) -> None:
+        _one_of("mask.kind", self.kind, ("full", "window", "chunk"))
+        require(
+            (self.size > 0) == (self.kind != "full"),
+            "mask.size",
+            self.size,
+            "above zero for a window or a chunk, else 0",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionSpec:
+    """Grouped-query attention. Latent attention and state-space mixers are specs of their own beside this one."""
+
+    heads: int
+    kv_heads: int
+    head_dim: int
+    scale: float
+    """What queries times keys are multiplied by, usually 1/√head_dim."""
+    rope: RopeSpec | None = None
+    """None: this layer has no positions of its own."""
+    mask: MaskSpec = field(default_factory=MaskSpec)
+    qk_norm: NormSpec | None = None
+    """Norm of each head's queries and keys, before rope."""
+    softcap: float | None = None
+    """Scores become softcap · tanh(scores / softcap) before the mask."""
+    sinks: bool = False
+    """One learned logit per head that takes part in the softmax and is then dropped."""
+    qkv_bias: bool = False
+    out_bias: bool = False
+
+    def __post_init__(self) -> None:
+        ok = self.heads > 0 and self.kv_heads > 0 and self.head_dim > 0 and self.heads % self.kv_heads == 0
+        shape = (self.heads, self.kv_heads, self.head_dim)
+        require(ok, "attention heads, kv_heads, head_dim", shape, "above zero, heads a multiple of kv_heads")
+        require(self.softcap is None or self.softcap > 0, "attention.softcap", self.softcap, "a number above zero")
+        if self.rope is not None:
+            require(self.rope.dims <= self.head_dim, "rope.dims", self.rope.dims, f"at most head_dim {self.head_dim}")
+
+
+@dataclass(frozen=True, slots=True)
+class MLPSpec:
+    """Two matrices and an activation, or three with a gate: down(act(gate(x)) · up(x))."""
+
+    width: int
+    activation: Activation = "silu"
+    gated: bool = True
+    bias: bool = False
+
+    def __post_init__(self) -> None:
+        _one_of("mlp.activation", self.activation, ACTIVATIONS)
+        require(self.width > 0, "mlp.width", self.width, "above zero")
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSpec:
+    """One decoder block. `feed_forward` is where a mixture of experts takes the MLP's place (a spec beside MLPSpec)."""
+
+    attention: AttentionSpec
+    feed_forward: MLPSpec
+    norm: NormSpec
+    placement: Literal["pre", "sandwich"] = "pre"
+    """Norm before each sublayer, or before and after."""
+    residual_scale: float = 1.0
+    """What each sublayer's output is multiplied by before it joins the residual stream."""
+
+    def __post_init__(self) -> None:
+        _one_of("block.placement", self.placement, ("pre", "sandwich"))
+        for switch, value, kind in (
+            ("block.attention", self.attention, AttentionSpec),
+            ("block.feed_forward", self.feed_forward, MLPSpec),
+        ):
+            require(isinstance(value, kind), switch, value, kind.__name__)

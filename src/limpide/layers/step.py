@@ -1,0 +1,51 @@
+"""What all blocks share during one step: computed once, not once per layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from limpide.layers.kv import KVView
+from limpide.layers.rope import Rotation
+from limpide.layers.spec import MaskSpec, RopeSpec
+from limpide.layers.taps import Taps
+
+
+class Step:
+    """The cache's view, the rotations and masks of a step, and its taps."""
+
+    def __init__(self, kv: KVView, rotations: Mapping[RopeSpec, Rotation], taps: Taps | None) -> None:
+        self.kv = kv
+        self.rotations = rotations
+        self.taps = taps
+        self._masks: dict[tuple[MaskSpec, int, int, int], Tensor] = {}
+
+    def mask(self, spec: MaskSpec, first_query: int, num_queries: int, first_key: int) -> Tensor:
+        """Which keys each query may not see, bool [queries, keys]; keys run from `first_key` to the last query."""
+        key = (spec, first_query, num_queries, first_key)
+        mask = self._masks.get(key)
+        if mask is None:
+            stop = first_query + num_queries
+            mask = self._masks[key] = _hidden(spec, torch.arange(first_query, stop), torch.arange(first_key, stop))
+        return mask
+
+
+def first_visible_key(spec: MaskSpec, query: int) -> int:
+    """The earliest key that a query at index `query` of its sequence sees."""
+    if spec.kind == "window":
+        return max(0, query - spec.size + 1)
+    if spec.kind == "chunk":
+        return query - query % spec.size
+    return 0
+
+
+def _hidden(spec: MaskSpec, queries: Tensor, keys: Tensor) -> Tensor:
+    q, k = queries[:, None], keys[None, :]
+    hidden = k > q
+    if spec.kind == "window":
+        hidden |= k <= q - spec.size
+    elif spec.kind == "chunk":
+        hidden |= k // spec.size != q // spec.size
+    return hidden

@@ -1,0 +1,67 @@
+"""The one forward pass: the same lines generate, score, are looked into and are tuned."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from limpide.layers.block import Block
+from limpide.layers.embedding import Embedding
+from limpide.layers.kv import KVView
+from limpide.layers.linear import Linear
+from limpide.layers.norm import make_norm
+from limpide.layers.rope import RopeTable
+from limpide.layers.step import Step
+from limpide.layers.taps import Taps
+from limpide.layers.weights import Weights
+from limpide.models.spec import ModelSpec
+
+
+class CausalLM(nn.Module):
+    """A decoder-only language model over a flat batch of tokens.
+
+    Gradients are the caller's choice: wrap calls in `torch.inference_mode()` to do without. Building one from `weights`
+    copies nothing; names and shapes are those of `limpide.models.parameters`.
+    """
+
+    def __init__(self, spec: ModelSpec, weights: Weights) -> None:
+        super().__init__()
+        self.spec = spec
+        self.embed = Embedding(weights.at("embed"), scale=spec.embed_scale)
+        self.blocks = nn.ModuleList(
+            Block(block, weights.at(f"blocks.{index}"), index) for index, block in enumerate(spec.blocks)
+        )
+        self.norm = make_norm(spec.norm, weights.at("norm"))
+        self.lm_head = Linear(weights.at("embed" if spec.tied else "lm_head"))
+        if spec.tied:
+            self.lm_head.weight = self.embed.weight
+        ropes = {block.attention.rope for block in spec.blocks if block.attention.rope is not None}
+        self._ropes = {rope: RopeTable(rope) for rope in ropes}
+
+    def forward(self, tokens: Tensor, positions: Tensor, kv: KVView, *, taps: Taps | None = None) -> Tensor:
+        """One step over the tokens of any number of sequences.
+
+        `tokens` and `positions` are int64 [T], grouped by sequence as `kv.query_starts` says; keys and values are
+        written to `kv`. Returns float32 [T, hidden] after the final norm.
+        """
+        if taps is not None:
+            taps.check(len(self.blocks))
+        starts, lengths = kv.query_starts, kv.kv_lengths
+        rotations = {spec: table.rotation(positions, starts, lengths) for spec, table in self._ropes.items()}
+        step = Step(kv, rotations, taps)
+        x: Tensor = self.embed(tokens)
+        if taps is not None:
+            x = taps("embed", x)
+        for block in self.blocks:
+            x = block(x, step)
+        x = self.norm(x)
+        return x if taps is None else taps("norm", x)
+
+    def logits(self, hidden: Tensor, *, taps: Taps | None = None) -> Tensor:
+        """Scores of every token of the vocabulary: rows [R, hidden] of `forward` to float32 [R, vocab]."""
+        scores: Tensor = self.lm_head(hidden)
+        if self.spec.logit_scale != 1.0:
+            scores = scores * self.spec.logit_scale
+        if self.spec.final_softcap is not None:
+            scores = torch.tanh(scores / self.spec.final_softcap) * self.spec.final_softcap
+        return scores if taps is None else taps("logits", scores)

@@ -1,0 +1,165 @@
+"""Typed reads of a stranger's configuration, with a record of what was read.
+
+What a family doesn't read might change the result, so `finish` refuses it by name unless it is known to be harmless.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar, overload
+
+from limpide.core.errors import UnsupportedConfig
+
+_D = TypeVar("_D")
+_ABSENT: Any = object()
+
+HARMLESS_HF = frozenset({
+    # what the file is and who wrote it
+    "_name_or_path", "architectures", "auto_map", "dtype", "torch_dtype", "transformers_version",
+    "transformers.js_config", "unsloth_fixed", "unsloth_version",
+    # tokens and generation defaults: read by text and hub, not part of the computation
+    "bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id", "decoder_start_token_id", "use_cache", "max_length",
+    "do_sample", "temperature", "top_k", "top_p", "cache_implementation", "forced_bos_token_id", "forced_eos_token_id",
+    # training only
+    "initializer_range", "attention_dropout", "hidden_dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop",
+    "gradient_checkpointing",
+    # how a reference implementation splits its work or returns its results
+    "pretraining_tp", "_attn_implementation_autoset", "return_dict", "output_attentions", "output_hidden_states",
+    "tokenizer_class", "is_llama_config", "problem_type", "id2label", "label2id",
+})  # fmt: skip
+"""Keys of config.json known not to change what a forward pass computes."""
+
+HARMLESS_GGUF = ("general.", "tokenizer.", "split.", "quantize.", "imatrix.", "GGUF.")
+"""Prefixes of GGUF keys known not to change what a forward pass computes. Architecture keys are never among them."""
+
+
+class ConfigReader:
+    """One mapping of a configuration. `where` is what messages call it, for example "config.json"."""
+
+    def __init__(self, values: Mapping[str, Any], where: str, *, prefix: str = "") -> None:
+        self._values = values
+        self._where = where
+        self._prefix = prefix
+        self._read: set[str] = set()
+        self._children: list[ConfigReader] = []
+
+    def __contains__(self, key: str) -> bool:
+        return self._values.get(self._prefix + key) is not None
+
+    @overload
+    def integer(self, key: str) -> int: ...
+    @overload
+    def integer(self, key: str, default: _D) -> int | _D: ...
+    def integer(self, key: str, default: Any = _ABSENT) -> Any:
+        """A whole number, zero or above."""
+        value = self._get(key, default)
+        if value is default:
+            return value
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**40:
+            raise self.refusal(key, value, "a whole number, zero or above")
+        return value
+
+    @overload
+    def number(self, key: str) -> float: ...
+    @overload
+    def number(self, key: str, default: _D) -> float | _D: ...
+    def number(self, key: str, default: Any = _ABSENT) -> Any:
+        """A finite number."""
+        value = self._get(key, default)
+        if value is default:
+            return value
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise self.refusal(key, value, "a finite number")
+        return float(value)
+
+    def boolean(self, key: str, default: bool) -> bool:
+        """True or false."""
+        value = self._get(key, default)
+        if not isinstance(value, bool):
+            raise self.refusal(key, value, "true or false")
+        return value
+
+    @overload
+    def string(self, key: str) -> str: ...
+    @overload
+    def string(self, key: str, default: _D) -> str | _D: ...
+    def string(self, key: str, default: Any = _ABSENT) -> Any:
+        """A word."""
+        value = self._get(key, default)
+        if value is not default and not isinstance(value, str):
+            raise self.refusal(key, value, "a string")
+        return value
+
+    def strings(self, key: str) -> tuple[str, ...] | None:
+        """A list of words, or None if it isn't there."""
+        value = self._get(key, None)
+        if value is None:
+            return None
+        if not isinstance(value, Sequence) or isinstance(value, str) or not all(isinstance(v, str) for v in value):
+            raise self.refusal(key, value, "a list of strings")
+        return tuple(value)
+
+    def numbers(self, key: str) -> tuple[float, ...]:
+        """A list of finite numbers."""
+        value = self._get(key, _ABSENT)
+        ok = isinstance(value, Sequence) and not isinstance(value, str) and len(value) < 2**20
+        if not ok or not all(isinstance(v, int | float) and math.isfinite(v) for v in value):
+            raise self.refusal(key, value, "a list of finite numbers")
+        return tuple(float(v) for v in value)
+
+    def child(self, key: str) -> ConfigReader | None:
+        """A mapping inside this one, or None if it isn't there. It is finished together with this one."""
+        value = self._get(key, None)
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            raise self.refusal(key, value, "a mapping")
+        reader = ConfigReader(value, f"{self._where}: {self._prefix}{key}")
+        self._children.append(reader)
+        return reader
+
+    def only(self, key: str, allowed: Collection[Any], why: str) -> None:
+        """Accept a key that we don't compute with, as long as its value asks for nothing. Raises UnsupportedConfig."""
+        value = self._get(key, None)
+        if value is not None and value not in allowed:
+            raise self.refusal(key, value, why)
+
+    def harmless(self, *keys: str) -> None:
+        """Note keys that this family knows not to change the result."""
+        self._read.update(self._prefix + key for key in keys)
+
+    def refusal(self, key: str, value: object, expected: str) -> UnsupportedConfig:
+        """The error for a key whose value we can't work with."""
+        shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
+        return UnsupportedConfig(f"{self._where}: {self._prefix}{key} is {shown}", expected=expected)
+
+    def finish(self, *, harmless: Collection[str] = (), prefixes: Iterable[str] = ()) -> None:
+        """Refuse what nobody read. Raises UnsupportedConfig with the names; keys without a value pass."""
+        prefixes = tuple(prefixes)
+        unknown = [
+            key
+            for key, value in self._values.items()
+            if value is not None and key not in self._read and key not in harmless and not key.startswith(prefixes)
+        ]
+        if unknown:
+            raise UnsupportedConfig(
+                f"{self._where} has keys that may change the result, unknown to us: {', '.join(sorted(unknown))}",
+                expected="only keys whose meaning we compute or know to be harmless",
+                hint="a newer version of limpide, or a checkpoint without them",
+            )
+        for reader in self._children:
+            reader.finish()
+
+    def _get(self, key: str, default: Any) -> Any:
+        self._read.add(self._prefix + key)
+        value = self._values.get(self._prefix + key)
+        if value is not None:
+            return value
+        if default is _ABSENT:
+            raise UnsupportedConfig(
+                f"{self._where} lacks {self._prefix}{key}", expected="a complete model configuration"
+            )
+        return default

@@ -1,0 +1,85 @@
+"""From a checkpoint to a model: every tensor accounted for, nothing copied that need not be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+import torch
+
+from limpide.core.errors import CorruptModelFile
+from limpide.core.receipt import Numerics
+from limpide.formats import Checkpoint
+from limpide.layers.weights import Weight, Weights
+from limpide.models.causal_lm import CausalLM
+from limpide.models.family import StoredTensor
+from limpide.models.parameters import Shape, parameters
+from limpide.models.registry import read_spec
+from limpide.quant import QuantTensor, get_format
+
+_SHOWN = 5
+"""Most names that a message lists."""
+
+
+def load_model(checkpoint: Checkpoint, *, numerics: Numerics = "fast") -> CausalLM:
+    """Build the model that a checkpoint holds.
+
+    `fast` keeps every matrix as it is stored, mapped from the file; `exact` expands all to float32 once. The checkpoint
+    may be closed afterwards.
+
+    Raises UnsupportedArchitecture, UnsupportedConfig, UnsupportedFormat; CorruptModelFile if tensors are missing, left
+    over or of the wrong shape, with their names.
+    """
+    family, spec = read_spec(checkpoint)
+    shapes = parameters(spec)
+    names = family.stored_names(spec, checkpoint.kind)
+    stored = {ours: names[ours] for ours in shapes}
+    unused = family.unused_tensors + (() if not spec.tied else (names["lm_head.weight"].name,))
+    _check(checkpoint, shapes, stored, unused)
+    weights = {ours: _load(checkpoint, tensor, numerics) for ours, tensor in stored.items()}
+    return CausalLM(spec, Weights(weights))
+
+
+def _check(
+    checkpoint: Checkpoint, shapes: Mapping[str, Shape], stored: Mapping[str, StoredTensor], unused: tuple[str, ...]
+) -> None:
+    """Compare what the description asks for with what the checkpoint has, before anything is read."""
+    tensors = checkpoint.tensors
+    missing = [tensor.name for tensor in stored.values() if tensor.name not in tensors]
+    if missing:
+        raise _corrupt(checkpoint, f"lacks {len(missing)} tensors", missing, "every tensor of its architecture")
+    wrong = [
+        f"{tensor.name} is {list(tensors[tensor.name].shape)}, not {list(shapes[ours])}"
+        for ours, tensor in stored.items()
+        if tensors[tensor.name].shape != shapes[ours]
+    ]
+    if wrong:
+        raise _corrupt(checkpoint, f"has {len(wrong)} tensors of the wrong shape", wrong, "shapes as configured")
+    taken = {tensor.name for tensor in stored.values()}
+    extra = [n for n in tensors if n not in taken and not any(fnmatchcase(n, pattern) for pattern in unused)]
+    if extra:
+        raise _corrupt(
+            checkpoint,
+            f"has {len(extra)} tensors that its architecture doesn't use",
+            extra,
+            "only tensors that we compute with",
+        )
+
+
+def _load(checkpoint: Checkpoint, tensor: StoredTensor, numerics: Numerics) -> Weight:
+    info = checkpoint.tensors[tensor.name]
+    stored = get_format(info.format)
+    data = torch.from_numpy(checkpoint.raw(tensor.name))
+    weight: Weight
+    if len(info.shape) == 2:
+        rows, cols = info.shape
+        quant = QuantTensor(stored, (rows, cols), data.view(rows, -1))
+        weight = quant.unpack() if numerics == "exact" else quant
+    else:
+        weight = stored.unpack(data).view(info.shape)
+    return weight if tensor.transform is None else tensor.transform.load(weight, tensor.block)
+
+
+def _corrupt(checkpoint: Checkpoint, what: str, details: list[str], expected: str) -> CorruptModelFile:
+    shown = "; ".join(details[:_SHOWN]) + ("; …" if len(details) > _SHOWN else "")
+    return CorruptModelFile(f"{checkpoint.path.name} {what}: {shown}", expected=expected)

@@ -1,0 +1,62 @@
+"""Which tensors a model consists of, by our names, and their shapes: all from the description alone."""
+
+from __future__ import annotations
+
+from limpide.layers.spec import AttentionSpec, BlockSpec, MLPSpec, NormSpec
+from limpide.models.spec import ModelSpec
+
+Shape = tuple[int, ...]
+Shapes = dict[str, Shape]
+
+
+def parameters(spec: ModelSpec) -> Shapes:
+    """Name to shape, matrices as (out, in), of everything that has to be in a checkpoint."""
+    shapes: Shapes = {"embed.weight": (spec.vocab_size, spec.hidden)}
+    for index, block in enumerate(spec.blocks):
+        shapes |= _at(f"blocks.{index}", _block(block, spec.hidden))
+    shapes |= _at("norm", _norm(spec.norm, spec.hidden))
+    if not spec.tied:
+        shapes["lm_head.weight"] = (spec.vocab_size, spec.hidden)
+    return shapes
+
+
+def _at(prefix: str, shapes: Shapes) -> Shapes:
+    return {f"{prefix}.{name}": shape for name, shape in shapes.items()}
+
+
+def _block(spec: BlockSpec, hidden: int) -> Shapes:
+    norms = ["attn_norm", "mlp_norm"]
+    if spec.placement == "sandwich":
+        norms += ["attn_post_norm", "mlp_post_norm"]
+    shapes = _at("attn", _attention(spec.attention, hidden)) | _at("mlp", _mlp(spec.feed_forward, hidden))
+    for name in norms:
+        shapes |= _at(name, _norm(spec.norm, hidden))
+    return shapes
+
+
+def _norm(spec: NormSpec, size: int) -> Shapes:
+    return {"weight": (size,), "bias": (size,)} if spec.bias else {"weight": (size,)}
+
+
+def _linear(rows: int, cols: int, bias: bool) -> Shapes:
+    return {"weight": (rows, cols), "bias": (rows,)} if bias else {"weight": (rows, cols)}
+
+
+def _attention(spec: AttentionSpec, hidden: int) -> Shapes:
+    queries, keys = spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim
+    shapes = (
+        _at("q", _linear(queries, hidden, spec.qkv_bias))
+        | _at("k", _linear(keys, hidden, spec.qkv_bias))
+        | _at("v", _linear(keys, hidden, spec.qkv_bias))
+        | _at("o", _linear(hidden, queries, spec.out_bias))
+    )
+    if spec.qk_norm is not None:
+        shapes |= _at("q_norm", _norm(spec.qk_norm, spec.head_dim)) | _at("k_norm", _norm(spec.qk_norm, spec.head_dim))
+    if spec.sinks:
+        shapes["sinks"] = (spec.heads,)
+    return shapes
+
+
+def _mlp(spec: MLPSpec, hidden: int) -> Shapes:
+    shapes = _at("up", _linear(spec.width, hidden, spec.bias)) | _at("down", _linear(hidden, spec.width, spec.bias))
+    return shapes | _at("gate", _linear(spec.width, hidden, spec.bias)) if spec.gated else shapes

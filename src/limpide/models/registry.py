@@ -1,0 +1,67 @@
+"""Which family a checkpoint belongs to. A new family is one line here."""
+
+from __future__ import annotations
+
+from limpide.core.errors import UnsupportedArchitecture, UnsupportedConfig
+from limpide.formats import Checkpoint
+from limpide.models import gemma3, llama
+from limpide.models.config import HARMLESS_GGUF, HARMLESS_HF, ConfigReader
+from limpide.models.family import Family
+from limpide.models.spec import ModelSpec
+
+FAMILIES: tuple[Family, ...] = (
+    llama.FAMILY,
+    gemma3.FAMILY,
+)
+
+
+def recognise(checkpoint: Checkpoint) -> Family:
+    """The family of a checkpoint. Raises UnsupportedArchitecture, which lists those we have."""
+    config = checkpoint.config
+    if checkpoint.kind == "gguf":
+        name = config.get("general.architecture")
+        for family in FAMILIES:
+            if name in family.gguf_architectures:
+                return family
+        raise _unsupported(f"general.architecture {name!r}", [n for f in FAMILIES for n in f.gguf_architectures])
+    model_type, architectures = config.get("model_type"), config.get("architectures")
+    known = [n for f in FAMILIES for n in f.hf_architectures]
+    for family in FAMILIES:
+        if model_type not in family.hf_model_types:
+            continue
+        if architectures and not set(map(str, architectures)) & set(family.hf_architectures):
+            raise _unsupported(f"architectures {architectures!r}", known)
+        return family
+    raise _unsupported(f"model_type {model_type!r}, architectures {architectures!r}", known)
+
+
+def read_spec(checkpoint: Checkpoint) -> tuple[Family, ModelSpec]:
+    """A checkpoint's family and description.
+
+    Raises UnsupportedArchitecture or UnsupportedConfig: for what can't be computed and for keys that nobody knows.
+    """
+    family = recognise(checkpoint)
+    if checkpoint.kind == "gguf":
+        _refuse_adapters(checkpoint)
+        architecture = str(checkpoint.config["general.architecture"])
+        config = ConfigReader(checkpoint.config, "GGUF metadata", prefix=f"{architecture}.")
+        spec = family.from_gguf(config, checkpoint)
+        config.finish(prefixes=HARMLESS_GGUF)
+        return family, spec
+    config = ConfigReader(checkpoint.config, "config.json")
+    config.harmless("model_type")
+    spec = family.from_hf(config)
+    config.finish(harmless=HARMLESS_HF)
+    return family, spec
+
+
+def _refuse_adapters(checkpoint: Checkpoint) -> None:
+    kind = checkpoint.config.get("general.type", "model")
+    if kind != "model":
+        raise UnsupportedConfig(f"the file's general.type is {kind!r}", expected="a whole model")
+
+
+def _unsupported(what: str, known: list[str]) -> UnsupportedArchitecture:
+    return UnsupportedArchitecture(
+        f"this checkpoint has {what}, which we can't compute", expected=f"one of {', '.join(sorted(known))}"
+    )

@@ -1,0 +1,73 @@
+"""A whole model as one frozen description: its blocks, and what stands before and after them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from limpide.layers.spec import (
+    AttentionSpec,
+    BlockSpec,
+    DivisorScaling,
+    LinearScaling,
+    Llama3Scaling,
+    LongRopeScaling,
+    MaskSpec,
+    MLPSpec,
+    NormSpec,
+    RopeScaling,
+    RopeSpec,
+    YarnScaling,
+    require,
+)
+
+__all__ = [
+    "AttentionSpec",
+    "BlockSpec",
+    "DivisorScaling",
+    "LinearScaling",
+    "Llama3Scaling",
+    "LongRopeScaling",
+    "MLPSpec",
+    "MaskSpec",
+    "ModelSpec",
+    "NormSpec",
+    "RopeScaling",
+    "RopeSpec",
+    "YarnScaling",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A decoder-only language model. Nothing outside this description and the weights decides what it computes."""
+
+    family: str
+    vocab_size: int
+    hidden: int
+    context: int
+    """Positions it was made for."""
+    blocks: tuple[BlockSpec, ...]
+    norm: NormSpec
+    """After the last block."""
+    tied: bool
+    """The output matrix is the embedding matrix."""
+    embed_scale: float = 1.0
+    logit_scale: float = 1.0
+    final_softcap: float | None = None
+    """Logits become softcap · tanh(logits / softcap)."""
+
+    def __post_init__(self) -> None:
+        for switch in ("vocab_size", "hidden", "context"):
+            require(getattr(self, switch) > 0, switch, getattr(self, switch), "above zero")
+        require(len(self.blocks) > 0, "blocks", len(self.blocks), "at least one")
+        require(
+            self.final_softcap is None or self.final_softcap > 0,
+            "final_softcap",
+            self.final_softcap,
+            "a number above zero",
+        )
+
+    @property
+    def kv_shapes(self) -> tuple[tuple[int, int], ...]:
+        """Per layer (kv_heads, head_dim): what a cache has to hold."""
+        return tuple((b.attention.kv_heads, b.attention.head_dim) for b in self.blocks)
