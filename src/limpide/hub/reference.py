@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -85,6 +86,15 @@ class RemoteFile:
     sha256: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class RemoteModel:
+    """What a download would bring: a GGUF (None: a folder of safetensors), its size in all and its licence."""
+
+    file: str | None
+    size_bytes: int
+    licence: str | None
+
+
 def choose_gguf(names: Iterable[str], wanted: str | None) -> str | None:
     """The GGUF file to take: the one named, the one of the named quantization, or the best by GGUF_PREFERENCE.
 
@@ -144,13 +154,28 @@ def obtain(reference: HubReference, *, offline: bool, progress: Progress, refres
     found = None if refresh and not offline else cached(reference)
     if found is not None:
         return found
+    with _reaching_out(reference, offline=offline):
+        return _fetch(reference, progress)
+
+
+def describe(reference: HubReference, *, offline: bool) -> RemoteModel:
+    """What the hub says of a model that is not here. Raises as `obtain` does."""
+    with _reaching_out(reference, offline=offline):
+        info = ask("Hugging Face hub", lambda: _repository(reference))
+    chosen, wanted = _wanted_files(info, reference)
+    return RemoteModel(chosen, sum(f.size or 0 for f in wanted), _licence(info))
+
+
+@contextmanager
+def _reaching_out(reference: HubReference, *, offline: bool) -> Iterator[None]:
+    """Refuse to when offline, and say in our words why the hub could not be reached."""
     if offline:
         raise OfflineError(
             f"{reference} is not in the Hugging Face cache ({hf_cache_dir()}), and offline nothing may be fetched",
             hint=f"once, with the network: limpide models pull {reference}",
         )
     try:
-        return _fetch(reference, progress)
+        yield
     except SourceFailed as error:
         raise DownloadFailed(
             f"{reference} did not come: {error}",
@@ -162,9 +187,7 @@ def obtain(reference: HubReference, *, offline: bool, progress: Progress, refres
 def _fetch(reference: HubReference, progress: Progress) -> HubModel:
     label = "Hugging Face hub"
     info = ask(label, lambda: _repository(reference))
-    files = [_remote_file(sibling) for sibling in info.siblings or ()]
-    chosen = choose_gguf((f.name for f in files), reference.file)
-    wanted = _gguf_files(files, chosen) if chosen else _folder_files(files, reference)
+    chosen, wanted = _wanted_files(info, reference)
     needed = sum(f.size or 0 for f in wanted if not _is_cached(reference, info.sha, f))
     if free_bytes(hf_cache_dir()) < needed:
         raise disk_full(hf_cache_dir(), needed)
@@ -173,6 +196,13 @@ def _fetch(reference: HubReference, progress: Progress) -> HubModel:
     _remember_branch(reference, info.sha)
     digest = wanted[0].sha256 if chosen and len(wanted) == 1 else None
     return HubModel(paths[0] if chosen else paths[0].parent, digest, _licence(info))
+
+
+def _wanted_files(info: Any, reference: HubReference) -> tuple[str | None, list[RemoteFile]]:
+    """The GGUF that was chosen (None for a folder of safetensors) and all files to fetch for the model."""
+    files = [_remote_file(sibling) for sibling in info.siblings or ()]
+    chosen = choose_gguf((f.name for f in files), reference.file)
+    return chosen, _gguf_files(files, chosen) if chosen else _folder_files(files, reference)
 
 
 def _fetch_one(reference: HubReference, commit: str, file: RemoteFile, progress: Progress, label: str) -> Path:

@@ -1,0 +1,207 @@
+"""Will a model run here, and how fast: predicted before the download.
+
+Memory, in bytes:
+
+    weights + cache + activations + runtime
+    weights      fast: the file, mapped and read in full.  exact: 4 bytes per parameter, and the file once in passing
+    cache        2 * layers * kv_heads * head_dim * context * 4
+    activations  chunk * (8 * hidden + 3 * feed_forward) * 4 + 16 * vocabulary * 4
+    runtime      Python with torch and the kernels
+
+Speed, in tokens per second:
+
+    generation   1 / (weights read per token / (bandwidth * GENERATION_SHARE) + layers * LAYER_SECONDS)
+    prompt       1 / (operations per token / (matmul_flops * PROMPT_SHARE))
+
+Generating one token reads every weight once (of a mixture of experts the chosen ones, of the embedding one row unless
+it is also the output matrix) and the cache of the tokens so far. A prompt token costs two operations per weight, the
+output matrix aside, and attention over the tokens before it. Bandwidth and matrix speed are measured on this machine
+in half a second; the shares are what `limpide bench` reached of them, recorded in benchmarks/.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from limpide.core.errors import InvalidParameter
+from limpide.core.receipt import Numerics
+from limpide.hub.catalog import CATALOG
+from limpide.hub.machine import Machine, measure_machine
+from limpide.hub.places import offline_requested
+from limpide.hub.reference import PREFIX, HubReference, cached, describe
+from limpide.hub.resolve import local_model
+from limpide.hub.shape import ModelShape, context_from_config, shape_from_config
+from limpide.hub.store import Store
+
+RUNTIME_BYTES = 330 << 20
+PREFILL_CHUNK = 512
+CACHE_VALUE_BYTES = 4
+GENERATION_SHARE = 0.6
+LAYER_SECONDS = 25e-6
+PROMPT_SHARE = 1.0
+DEFAULT_CONTEXT = 4096
+_COMFORTABLE = 0.9
+"""Share of the available memory beyond which the system starts to push other things out."""
+
+Verdict = Literal["yes", "tight", "no"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What is known of a model before it is loaded, perhaps before it is fetched."""
+
+    name: str
+    file_bytes: int
+    read_bytes: int
+    """Bytes of weights that one generated token needs."""
+    shape: ModelShape | None
+    """None if only the size is known; then the cache and the prompt's speed can't be predicted."""
+    context: int | None
+    download_bytes: int
+    """0 if it is here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The prediction for one model, one context and one machine. Bytes, and tokens per second."""
+
+    name: str
+    numerics: Numerics
+    context: int
+    fits: Verdict
+    memory_bytes: int
+    weights_bytes: int
+    cache_bytes: int | None
+    activation_bytes: int | None
+    runtime_bytes: int
+    memory_available: int
+    largest_context: int | None
+    """The longest context that fits comfortably, at most what the model was trained for."""
+    generation_tokens_per_second: float
+    """At the start of an answer."""
+    generation_at_full_context: float | None
+    prompt_tokens_per_second: float | None
+    """Over a prompt of 512 tokens."""
+    download_bytes: int
+    machine: Machine
+
+
+def fit(
+    reference: str,
+    *,
+    context: int | None = None,
+    numerics: Numerics = "fast",
+    offline: bool = False,
+    machine: Machine | None = None,
+    store: Store | None = None,
+) -> Fit:
+    """Predict memory and speed of a model on this machine. Downloads no weights.
+
+    Raises UnknownModel, ModelFileMissing, OfflineError, DownloadFailed, InvalidParameter, or what a damaged local file
+    raises when its header is read.
+    """
+    candidate = look_at(reference, offline=offline or offline_requested(), store=store)
+    longest = candidate.context
+    if context is not None and (context < 1 or (longest is not None and context > longest)):
+        raise InvalidParameter("context", context, f"1 to {longest} tokens" if longest else "at least 1 token")
+    if context is None:
+        context = min(DEFAULT_CONTEXT, longest or DEFAULT_CONTEXT)
+    return predict(candidate, machine or measure_machine(), context=context, numerics=numerics)
+
+
+def predict(candidate: Candidate, machine: Machine, *, context: int, numerics: Numerics = "fast") -> Fit:
+    """The prediction itself: the formulas above, and nothing else."""
+    shape = candidate.shape
+    exact = numerics == "exact"
+    weights = 4 * shape.parameters + candidate.file_bytes if exact and shape else candidate.file_bytes
+    per_token = shape.cache_values_per_token * CACHE_VALUE_BYTES if shape else 0
+    activations = _activation_bytes(shape) if shape else 0
+    fixed = weights + activations + RUNTIME_BYTES
+    needed = fixed + per_token * context
+    room = int(_COMFORTABLE * machine.memory_available)
+    largest = max(0, (room - fixed) // per_token) if per_token else None
+    if largest is not None and candidate.context is not None:
+        largest = min(largest, candidate.context)
+    read = 4 * shape.parameters if exact and shape else candidate.read_bytes
+    return Fit(
+        name=candidate.name,
+        numerics=numerics,
+        context=context,
+        fits="yes" if needed <= room else "tight" if needed <= machine.memory_available else "no",
+        memory_bytes=needed,
+        weights_bytes=weights,
+        cache_bytes=per_token * context if shape else None,
+        activation_bytes=activations if shape else None,
+        runtime_bytes=RUNTIME_BYTES,
+        memory_available=machine.memory_available,
+        largest_context=largest,
+        generation_tokens_per_second=_generation_speed(read, shape, machine),
+        generation_at_full_context=_generation_speed(read + per_token * context, shape, machine) if shape else None,
+        prompt_tokens_per_second=_prompt_speed(shape, machine) if shape else None,
+        download_bytes=candidate.download_bytes,
+        machine=machine,
+    )
+
+
+def look_at(reference: str, *, offline: bool = False, store: Store | None = None) -> Candidate:
+    """What can be known of a model without fetching it."""
+    if entry := CATALOG.get(reference):
+        here = (store or Store()).lookup(entry)
+        size = entry.size_bytes
+        return Candidate(entry.name, size, size, entry.shape, entry.context, 0 if here else size)
+    if reference.startswith(PREFIX):
+        hub_reference = HubReference.parse(reference)
+        if found := cached(hub_reference):
+            return _look_into(str(hub_reference), found.path)
+        remote = describe(hub_reference, offline=offline)
+        return Candidate(str(hub_reference), remote.size_bytes, remote.size_bytes, None, None, remote.size_bytes)
+    path = local_model(reference)
+    return _look_into(path.name, path)
+
+
+def _look_into(name: str, path: Path) -> Candidate:
+    """Read the header of a checkpoint that is here."""
+    from limpide.formats import open_checkpoint
+
+    with open_checkpoint(path) as checkpoint:
+        tensors = checkpoint.tensors.values()
+        total = sum(t.nbytes for t in tensors)
+        parameters = sum(_count(t.shape) for t in tensors)
+        shape = shape_from_config(checkpoint.config, parameters)
+        experts = sum(t.nbytes for t in tensors if "exps" in t.name or ".experts." in t.name)
+        used = shape.experts_used / shape.experts if shape and shape.experts and shape.experts_used else 1.0
+        names = checkpoint.tensors.keys()
+        untied = "output.weight" in names or "lm_head.weight" in names
+        rows = ("token_embd.weight", "model.embed_tokens.weight") if untied else ()
+        lookup = sum(t.nbytes for t in tensors if t.name in rows)
+        context = context_from_config(checkpoint.config)
+    return Candidate(name, total, round(total - lookup - experts * (1 - used)), shape, context, 0)
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    total = 1
+    for side in shape:
+        total *= side
+    return total
+
+
+def _activation_bytes(shape: ModelShape) -> int:
+    chunk = PREFILL_CHUNK * (8 * shape.hidden + 3 * shape.feed_forward)
+    return 4 * (chunk + 16 * shape.vocabulary)
+
+
+def _generation_speed(read_bytes: float, shape: ModelShape | None, machine: Machine) -> float:
+    layers = shape.layers if shape else 0
+    return 1 / (read_bytes / (machine.read_bandwidth * GENERATION_SHARE) + layers * LAYER_SECONDS)
+
+
+def _prompt_speed(shape: ModelShape, machine: Machine) -> float:
+    head = shape.vocabulary * shape.hidden
+    weights = shape.parameters - head
+    if shape.experts and shape.experts_used:
+        routed = min(weights, 3 * shape.layers * shape.experts * shape.hidden * shape.feed_forward)
+        weights -= round(routed * (1 - shape.experts_used / shape.experts))
+    attention = 4 * shape.layers * shape.heads * shape.head_dim * PREFILL_CHUNK / 2
+    return machine.matmul_flops * PROMPT_SHARE / (2 * max(weights, 1) + attention)
