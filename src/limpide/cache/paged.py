@@ -1,0 +1,88 @@
+"""The paged key-value cache: block tables plus the tensors that they point into."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from limpide.cache.tables import BlockTables, Lease
+from limpide.cache.view import Pages, StepView
+
+BLOCK_SIZE = 16
+
+
+def block_bytes(layers: Sequence[tuple[int, int]], dtype: torch.dtype, block_size: int = BLOCK_SIZE) -> int:
+    """Bytes that one block takes over all layers, given as (kv_heads, head_dim)."""
+    return sum(2 * heads * dim for heads, dim in layers) * block_size * dtype.itemsize
+
+
+class PagedCache(BlockTables):
+    """Keys and values of many sequences in blocks of `block_size` positions.
+
+    layers: (kv_heads, head_dim) of each layer. The pools are reserved at once but take memory only where something
+    is written: the system maps a page on its first touch.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[tuple[int, int]],
+        num_blocks: int,
+        block_size: int = BLOCK_SIZE,
+        dtype: torch.dtype = torch.float32,
+        *,
+        max_sequences: int = 32,
+    ) -> None:
+        super().__init__(num_blocks, block_size, max_sequences)
+        self.dtype = dtype
+        self._pools: list[tuple[Tensor, Tensor]] = [
+            (
+                torch.empty(num_blocks, block_size, heads, dim, dtype=dtype),
+                torch.empty(num_blocks, block_size, heads, dim, dtype=dtype),
+            )
+            for heads, dim in layers
+        ]
+        self._tables = torch.from_numpy(self.tables)
+        self._offsets = np.arange(block_size, dtype=np.int64)
+
+    def pool(self, layer: int) -> tuple[Tensor, Tensor]:
+        """Keys and values of a layer, each [num_blocks, block_size, kv_heads, head_dim]."""
+        return self._pools[layer]
+
+    def view(self, items: Sequence[tuple[Lease, int, int]]) -> StepView:
+        """The view of a step that computes `count` positions from `start` on for each (lease, start, count).
+
+        The leases must have room for them.
+        """
+        size = self.block_size
+        if len(items) == 1:
+            lease, start, count = items[0]
+            first = int(lease.table[start // size]) * size + start % size
+            tables = self._tables[lease.row : lease.row + 1, : lease.num_blocks]
+            if count == 1 or lease.contiguous:
+                slots = torch.arange(first, first + count)
+                run = first
+            else:
+                slots, run = torch.from_numpy(self._slots(lease, start, count)), None
+            pages = Pages(size, slots, tables, self.pool)
+            return StepView([lease], [0, count], [start + count], pages, run)
+        leases, starts, lengths, slots_of = [], [0], [], []
+        for lease, start, count in items:
+            leases.append(lease)
+            starts.append(starts[-1] + count)
+            lengths.append(start + count)
+            slots_of.append(self._slots(lease, start, count))
+        width = max(lease.num_blocks for lease in leases)
+        tables = torch.from_numpy(self.tables[[lease.row for lease in leases], :width])
+        pages = Pages(size, torch.from_numpy(np.concatenate(slots_of)), tables, self.pool)
+        return StepView(leases, starts, lengths, pages, None)
+
+    def _slots(self, lease: Lease, start: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        size = self.block_size
+        if count == 1:
+            return np.array([int(lease.table[start // size]) * size + start % size], dtype=np.int64)
+        first, last = start // size, (start + count - 1) // size + 1
+        slots = lease.table[first:last].astype(np.int64)[:, None] * size + self._offsets
+        return slots.reshape(-1)[start - first * size :][:count]
