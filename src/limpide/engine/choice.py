@@ -1,0 +1,145 @@
+"""One of the answers to a request, while it is being written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from limpide.core.events import FinishReason, Usage
+from limpide.core.sampling import Sampling
+from limpide.engine.output import Output
+from limpide.engine.receipts import Settled
+from limpide.engine.request import Vocabulary
+from limpide.engine.sampler import Chosen, Sampler
+from limpide.engine.sequence import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of a choice. The receipt is made by whoever reads it: that may have to wait for a hash."""
+
+    reason: FinishReason
+    usage: Usage
+    index: int
+    stop: str | None
+
+
+class Choice:
+    """Owns a sequence: takes its logits, appends tokens, and knows when to stop."""
+
+    def __init__(
+        self,
+        *,
+        number: int,
+        index: int,
+        prompt: list[int],
+        sampling: Sampling,
+        sampler: Sampler,
+        settled: Settled,
+        output: Output,
+        vocabulary: Vocabulary,
+        on_end: Callable[[Ending], None],
+        eos_closes: bool,
+    ) -> None:
+        self.index = index
+        self.sequence = Sequence(number, prompt, self, logits_from=len(prompt) - 1)
+        self.num_prompt = len(prompt)
+        self.torn = False
+        """Set while the choice changes; still set after an interruption, when it can't be trusted any more."""
+        self._sampling = sampling
+        self._sampler = sampler
+        self._settled = settled
+        self._output = output
+        self._vocabulary = vocabulary
+        self._eos_ids = frozenset() if sampling.ignore_eos else vocabulary.eos_ids
+        self._on_end = on_end
+        self._eos_closes = eos_closes
+        self._chosen: Chosen | None = None
+        self._truncated = False
+        self._submitted = time.perf_counter()
+        self._first_token: float | None = None
+        if output.gate.exhausted:
+            self._truncated = True
+            self._close_thinking()
+
+    @property
+    def num_generated(self) -> int:
+        """Tokens after the prompt, forced ones included."""
+        return len(self.sequence.tokens) - self.num_prompt
+
+    def on_logits(self, position: int, logits: npt.NDArray[np.float32]) -> None:
+        """Choose the next token. Nothing is changed yet: see Owner."""
+        self._chosen = self._sampler.choose(logits[-1], self.num_generated)
+
+    def on_commit(self) -> bool:
+        """Take the chosen token over, if the step came as far as the last token."""
+        chosen, self._chosen = self._chosen, None
+        if chosen is None:
+            return False
+        self.torn = True
+        if self._first_token is None:
+            self._first_token = time.perf_counter()
+        self._accept(chosen)
+        self.torn = False
+        return self.sequence.finished
+
+    def stop_thinking(self) -> None:
+        """Close the thinking at the next token, as if the budget were reached."""
+        self._output.gate.exhaust()
+
+    def finish(self, reason: FinishReason) -> None:
+        """The end: the rest of the text, then the usage. The sequence's blocks are the engine's to take."""
+        self.sequence.finished = True
+        self._output.finish()
+        self._on_end(Ending(reason, self._usage(), self.index, self._output.stop))
+
+    def _accept(self, chosen: Chosen) -> None:
+        gate = self._output.gate
+        if chosen.token in self._eos_ids:
+            if gate.thinking and self._eos_closes:
+                self._close_thinking()
+            else:
+                self._append(chosen.token)
+                self.finish("stop")
+            return
+        self._append(chosen.token)
+        self._output.push(chosen)
+        if self._output.stop is not None:
+            self.finish("stop")
+        elif gate.exhausted:
+            self._truncated = True
+            self._close_thinking()
+        if not self.sequence.finished and self.num_generated >= self._settled.max_tokens:
+            self.finish("length")
+
+    def _close_thinking(self) -> None:
+        """Append what closes the thinking; the next step computes it like any other tokens, and the answer follows."""
+        tokens = self._vocabulary.encode(self._output.gate.closing_text(), special=True)
+        for token in tokens:
+            self._append(token)
+        self._output.close_thinking(len(tokens))
+
+    def _append(self, token: int) -> None:
+        self.sequence.tokens.append(token)
+        self.sequence.logits_from = len(self.sequence.tokens) - 1
+        self._sampler.accept(token)
+
+    def _usage(self) -> Usage:
+        now = time.perf_counter()
+        admitted = self.sequence.admitted_at or now
+        first = self._first_token or now
+        thinking = self._output.gate.num_thinking_tokens
+        return Usage(
+            prompt_tokens=self.num_prompt,
+            cached_tokens=self.sequence.cached_tokens or 0,
+            thinking_tokens=thinking,
+            answer_tokens=self.num_generated - thinking,
+            thinking_truncated=self._truncated,
+            queue_seconds=admitted - self._submitted,
+            prefill_seconds=first - admitted,
+            decode_seconds=now - first,
+        )

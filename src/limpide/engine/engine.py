@@ -1,0 +1,350 @@
+"""The engine: requests in, events out. Synchronous; whoever waits for an event computes the next step."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Literal
+
+from limpide.cache import PagedCache
+from limpide.core.errors import ContextExceeded, EngineStopped, InvalidParameter
+from limpide.core.ports import Scored
+from limpide.engine.choice import Choice
+from limpide.engine.output import Detokenizes, Output
+from limpide.engine.receipts import Identity, settle
+from limpide.engine.request import EngineRequest, Model, Vocabulary
+from limpide.engine.runner import Runner
+from limpide.engine.sampler import Sampler
+from limpide.engine.scheduler import Plan, Scheduler
+from limpide.engine.scoring import Scoring
+from limpide.engine.sequence import Sequence as Line
+from limpide.engine.stops import StopFilter
+from limpide.engine.stream import Job, Stream
+from limpide.engine.thinking import ThinkingGate
+
+_State = Literal["between", "scheduling", "running", "committing"]
+
+
+class Engine:
+    """Serves many requests at once from one model and one cache.
+
+    `submit`, `abort` and `score` may be called from any thread. There is no thread of its own: reading a stream
+    computes steps, for everybody, until an event for that stream is there. A server may call `step` in a loop instead.
+
+    A step that is interrupted (Ctrl-C) or fails leaves the engine usable: a sequence is its tokens, so what the cache
+    holds can always be computed again.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        vocabulary: Vocabulary,
+        cache: PagedCache,
+        *,
+        context: int,
+        detokenizer: Callable[[], Detokenizes],
+        max_batch: int = 32,
+        token_budget: int = 512,
+        vocab_size: int | None = None,
+        identity: Identity | None = None,
+    ) -> None:
+        if len(cache.tables) < max_batch:
+            raise InvalidParameter("max_batch", max_batch, f"at most {len(cache.tables)}, the cache's sequences")
+        self.cache = cache
+        self.scheduler = Scheduler(cache, max_batch=max_batch, token_budget=token_budget)
+        self.context = context
+        self.identity = identity or Identity()
+        self._runner = Runner(model, cache)
+        self._vocabulary = vocabulary
+        self._vocab_size = vocab_size or vocabulary.vocab_size
+        self._detokenizer = detokenizer
+        self._numbers = count()
+        self._jobs: dict[Line, Job] = {}
+        self._inbox: deque[Callable[[], None]] = deque()
+        self._changed = threading.Condition()
+        self._stepper: int | None = None
+        self._state: _State = "between"
+        self._closed = False
+
+    @property
+    def capacity(self) -> int:
+        """Positions that the cache can hold for one sequence."""
+        return self.cache.num_blocks * self.cache.block_size
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a step would do something."""
+        return bool(self._inbox or self.scheduler.running or self.scheduler.waiting)
+
+    def submit(self, request: EngineRequest) -> Stream:
+        """Queue a request. The stream gives its events; closing it, or dropping it, aborts the request.
+
+        Raises EmptyPrompt, ContextExceeded, OutOfMemory, InvalidParameter, EngineStopped before anything is queued.
+        """
+        plan = request.thinking
+        closing = len(self._vocabulary.encode(plan.forced_close, special=True)) if plan else 0
+        prompt = [int(token) for token in request.prompt]
+        self._check_tokens(prompt)
+        settled = settle(request, context=self.context, capacity=self.capacity, closing_tokens=closing)
+        job = Job()
+        markers = "".join((plan.open_marker or "", plan.close_marker or "")) if plan else ""
+        for index in range(request.sampling.n):
+            sampler = Sampler(
+                request.sampling, seed=settled.seed, index=index, prompt=prompt, vocab_size=self._vocab_size
+            )
+            output = Output(
+                vocabulary=self._vocabulary,
+                detokenizer=self._detokenizer(),
+                gate=ThinkingGate(plan, settled.budget),
+                stops=StopFilter(request.sampling.stop),
+                emit=job.events.append,
+                index=index,
+                markers=markers,
+            )
+            choice = Choice(
+                number=next(self._numbers),
+                index=index,
+                prompt=prompt.copy(),
+                sampling=request.sampling,
+                sampler=sampler,
+                settled=settled,
+                output=output,
+                vocabulary=self._vocabulary,
+                on_end=job.end,
+                eos_closes=bool(plan and plan.eos_closes),
+            )
+            job.sequences.append(choice.sequence)
+        job.remaining = len(job.sequences)
+        self._post(lambda: self._add(job))
+        return Stream(self, job, lambda: settled.receipt(self.identity))
+
+    def score(self, items: Sequence[tuple[Sequence[int], int]]) -> list[Scored]:
+        """Log-likelihood of tokens[start:] after tokens[:start], for each (tokens, start).
+
+        Shared prefixes are computed once, whole blocks of them, and logits only where a token is looked up.
+        Raises InvalidParameter unless 0 < start <= len(tokens), ContextExceeded, EngineStopped.
+        """
+        job = Job()
+        scorings: list[Scoring | None] = []
+        limit = min(self.context, self.capacity)
+        for tokens, start in items:
+            if not 0 < start <= len(tokens):
+                raise InvalidParameter("start", start, f"a position from 1 to {len(tokens)}")
+            self._check_tokens(tokens)
+            if len(tokens) > limit:
+                raise ContextExceeded(len(tokens), limit)
+            if start == len(tokens):
+                scorings.append(None)
+                continue
+            scoring = Scoring(next(self._numbers), tokens, start, job.count_down)
+            scorings.append(scoring)
+            job.sequences.append(scoring.sequence)
+        job.remaining = len(job.sequences)
+        if job.remaining:
+            self._post(lambda: self._add(job))
+            try:
+                self.drive(lambda: job.done)
+            finally:
+                if not job.done:
+                    self.abort(job)
+        if job.error is not None:
+            raise job.error
+        return [scoring.result() if scoring else Scored((), True) for scoring in scorings]
+
+    def abort(self, job: Job, *, tell: bool = False) -> None:
+        """End a job where it is. tell: its stream ends with Finished(reason="aborted") for each unfinished choice."""
+        self._inbox.append(lambda: self._abort(job, tell))
+        self._settle_inbox()
+
+    def stop_thinking(self, job: Job) -> None:
+        """Have a job's choices close their thinking at their next token and answer."""
+
+        def tell() -> None:
+            for line in job.sequences:
+                if isinstance(line.owner, Choice):
+                    line.owner.stop_thinking()
+
+        self._inbox.append(tell)
+        self._settle_inbox()
+
+    def step(self) -> bool:
+        """Compute one step, after the one that another thread may be computing. False when there is nothing to do."""
+        try:
+            with self._changed:
+                while self._busy:
+                    self._changed.wait()
+                self._stepper = threading.get_ident()
+            return self._step()
+        finally:
+            self._yield()
+
+    def drive(self, until: Callable[[], bool]) -> None:
+        """Compute steps, in turn with other threads that want the same, until `until()` holds."""
+        while not until():
+            try:
+                with self._changed:
+                    while self._busy and not until():
+                        self._changed.wait()
+                    if until():
+                        return
+                    self._stepper = threading.get_ident()
+                if not self._step() and not until():
+                    raise EngineStopped("the engine has nothing to do, and the request is not finished")
+            finally:
+                self._yield()
+
+    def close(self) -> None:
+        """Stop: unfinished requests end with EngineStopped. Safe to call twice."""
+        with self._changed:
+            self._closed = True
+        self._inbox.append(self._fail_all)
+        self._settle_inbox()
+
+    def check_integrity(self) -> None:
+        """AssertionError unless scheduler, cache and jobs agree. Not while another thread computes."""
+        self.scheduler.check_integrity()
+        known = {line.id for line in (*self.scheduler.waiting, *self.scheduler.running)}
+        if {line.id for line in self._jobs} != known:
+            raise AssertionError("the jobs' sequences are not those of the scheduler")
+
+    # --- one thread at a time below this line ---
+
+    def _step(self) -> bool:
+        self._prepare()
+        self._state = "scheduling"
+        plan = self.scheduler.schedule()
+        if plan:
+            self._state = "running"
+            computed = self._run(plan)
+            self._state = "committing"
+            self.scheduler.commit(computed)
+            for line in computed:
+                self._commit(line)
+        self._state = "between"
+        return bool(plan)
+
+    def _run(self, plan: Plan) -> Plan:
+        """Run the plan; if it fails, run its sequences one by one, so that only the guilty one is lost."""
+        try:
+            self._runner.run(plan)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is handed to the one whose request it was
+            if len(plan) == 1:
+                self._fail(next(iter(plan)), error)
+                return {}
+            for line, tokens in plan.items():
+                if not line.finished:
+                    self._run({line: tokens})
+            return {line: tokens for line, tokens in plan.items() if not line.finished}
+        return plan
+
+    def _commit(self, line: Line) -> None:
+        if line.finished:
+            return  # its job failed a moment ago
+        try:
+            ended = line.owner.on_commit()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail(line, error)
+            return
+        if ended:
+            self._forget(line)
+
+    def _add(self, job: Job) -> None:
+        for line in job.sequences:
+            if not job.cancelled and line not in self._jobs:
+                self._jobs[line] = job
+                self.scheduler.add(line)
+
+    def _abort(self, job: Job, tell: bool) -> None:
+        job.cancelled = True
+        for line in job.sequences:
+            if not line.finished:
+                self._forget(line)
+                if tell and isinstance(line.owner, Choice):
+                    line.owner.finish("aborted")
+        job.remaining = 0
+
+    def _fail(self, line: Line, error: Exception) -> None:
+        """One sequence can't go on: its whole job ends with the error, everybody else goes on."""
+        job = self._jobs.get(line)
+        if job is None:
+            return
+        for other in job.sequences:
+            if not other.finished:
+                self._forget(other)
+        job.error = error
+        job.remaining = 0
+
+    def _fail_all(self) -> None:
+        for line in list(self._jobs):
+            self._fail(line, EngineStopped("the engine was closed while the request was running"))
+
+    def _forget(self, line: Line) -> None:
+        self.scheduler.remove(line)
+        self._jobs.pop(line, None)
+
+    def _recover(self) -> None:
+        """The last step was interrupted. What it may have left half done is thrown away and computed again."""
+        state, self._state = self._state, "scheduling"  # if this is interrupted too, the next step does all of it
+        torn = [line for line in self._jobs if isinstance(line.owner, Choice) and line.owner.torn]
+        if state != "running":
+            for line in [line for line in self._jobs if line.finished]:
+                del self._jobs[line]
+            self.scheduler.reset(self._jobs)
+        for line in torn:
+            self._fail(line, EngineStopped("the engine was interrupted in the middle of this answer"))
+        self._state = "between"
+
+    # --- taking turns ---
+
+    @property
+    def _busy(self) -> bool:
+        return self._stepper is not None and self._stepper != threading.get_ident()
+
+    def _taken(self) -> bool:
+        return self._stepper is not None
+
+    def _post(self, message: Callable[[], None]) -> None:
+        with self._changed:
+            if self._closed:
+                raise EngineStopped("the engine is closed", hint="load the model again")
+            self._inbox.append(message)
+            self._changed.notify_all()
+
+    def _yield(self) -> None:
+        with self._changed:
+            if self._stepper == threading.get_ident():
+                self._stepper = None
+                self._changed.notify_all()
+
+    def _settle_inbox(self) -> None:
+        """Have the inbox emptied now if nobody computes; otherwise whoever does will see to it before the next step.
+
+        That may be this very thread: the garbage collector closes dropped streams at any moment, also inside a step.
+        """
+        if self._taken():
+            return
+        try:
+            with self._changed:
+                if self._taken():
+                    return
+                self._stepper = threading.get_ident()
+            self._prepare()
+        finally:
+            self._yield()
+
+    def _prepare(self) -> None:
+        if self._state != "between":
+            self._recover()
+        self._state = "scheduling"
+        while self._inbox:
+            # Taken out only when done: if it is interrupted it is done again, so messages are idempotent.
+            self._inbox[0]()
+            self._inbox.popleft()
+        self._state = "between"
+
+    def _check_tokens(self, tokens: Sequence[int]) -> None:
+        for token in (min(tokens, default=0), max(tokens, default=0)):
+            if not 0 <= token < self._vocab_size:
+                raise InvalidParameter("prompt token", token, f"a token id from 0 to {self._vocab_size - 1}")

@@ -1,0 +1,124 @@
+"""Tokens of one choice become events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from limpide.core.events import Event, TextDelta, ThinkingDelta, TokenProbability
+from limpide.engine.request import Vocabulary
+from limpide.engine.sampler import Chosen
+from limpide.engine.stops import StopFilter
+from limpide.engine.thinking import Phase, Segment, ThinkingGate
+
+Emit = Callable[[Event], None]
+
+
+class Detokenizes(Protocol):
+    """Incremental detokenizer: `limpide.text.Detokenizer`."""
+
+    def push(self, token: int) -> str: ...  # noqa: D102
+    def flush(self) -> str: ...  # noqa: D102
+
+
+class _Channel:
+    """Log-probabilities that wait for the text of their tokens."""
+
+    def __init__(self) -> None:
+        self.pending: list[tuple[int, TokenProbability]] = []
+
+    def take(self, shown: int | None) -> tuple[TokenProbability, ...]:
+        """Those of tokens that begin before character `shown`; None takes all."""
+        if not self.pending:
+            return ()
+        taken = tuple(p for at, p in self.pending if shown is None or at < shown)
+        self.pending = self.pending[len(taken) :]
+        return taken
+
+
+class Output:
+    """Turns one choice's tokens into deltas: detokenized, thinking apart from answer, stop strings held back."""
+
+    def __init__(
+        self,
+        *,
+        vocabulary: Vocabulary,
+        detokenizer: Detokenizes,
+        gate: ThinkingGate,
+        stops: StopFilter,
+        emit: Emit,
+        index: int,
+        markers: str = "",
+    ) -> None:
+        self.gate = gate
+        self._vocabulary = vocabulary
+        self._detokenizer = detokenizer
+        self._stops = stops
+        self._emit = emit
+        self._index = index
+        # A detokenizer leaves special tokens out, but the markers of some models are made of them.
+        self._marker_tokens = {
+            token: text for text, token in vocabulary.special_tokens.items() if markers and text in markers
+        }
+        self._thinking = _Channel()
+        self._answer = _Channel()
+
+    @property
+    def stop(self) -> str | None:
+        """The stop string that ended the answer, if one did."""
+        return self._stops.matched
+
+    def push(self, chosen: Chosen) -> None:
+        """One more token."""
+        thinking = self.gate.phase is not Phase.ANSWER
+        if chosen.logprob is not None:
+            probability = self._probability(chosen.token, chosen.logprob, chosen.top)
+            channel = self._thinking if thinking else self._answer
+            channel.pending.append((self._stops.num_seen, probability))
+        text = self._detokenizer.push(chosen.token)
+        if thinking and chosen.token in self._marker_tokens:
+            text += self._marker_tokens[chosen.token]
+        self._show(self.gate.push(text))
+        if thinking and self.gate.phase is Phase.ANSWER:
+            self._settle_thinking()
+
+    def close_thinking(self, num_tokens: int) -> None:
+        """The thinking was closed by force with `num_tokens` tokens, which are not shown."""
+        self._show(self.gate.close(num_tokens, self._detokenizer.flush()))
+        self._settle_thinking()
+
+    def finish(self) -> None:
+        """No more tokens will come: show what was held back."""
+        if self._stops.matched is not None:
+            return
+        self._show(self.gate.finish(self._detokenizer.flush()))
+        rest = self._stops.flush()
+        if rest or self._answer.pending:
+            self._emit(TextDelta(rest, self._index, self._answer.take(None)))
+        if self._thinking.pending:
+            self._emit(ThinkingDelta("", self._index, self._thinking.take(None)))
+
+    def _show(self, segments: list[Segment]) -> None:
+        for thinking, text in segments:
+            if thinking:
+                self._emit(ThinkingDelta(text, self._index, self._thinking.take(None)))
+                continue
+            self._settle_thinking()
+            shown = self._stops.push(text)
+            if shown:
+                self._emit(TextDelta(shown, self._index, self._answer.take(self._stops.num_passed)))
+
+    def _settle_thinking(self) -> None:
+        """The thinking is over, or there was none: its last tokens have no text of their own to come with."""
+        if not self._thinking.pending:
+            return
+        if self.gate.num_thinking_tokens:
+            self._emit(ThinkingDelta("", self._index, self._thinking.take(None)))
+        else:
+            self._answer.pending = [*self._thinking.pending, *self._answer.pending]
+            self._thinking.pending = []
+
+    def _probability(self, token: int, logprob: float, top: tuple[tuple[int, float], ...]) -> TokenProbability:
+        raw = self._vocabulary.token_bytes(token)
+        alternatives = tuple(self._probability(other, value, ()) for other, value in top)
+        return TokenProbability(token, raw.decode("utf-8", errors="replace"), raw, logprob, alternatives)

@@ -1,0 +1,87 @@
+"""One step of the model: a plan becomes flat tensors, and logits come back for the rows that are wanted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+
+from limpide.cache import PagedCache, StepView
+from limpide.engine.request import Model
+from limpide.engine.scheduler import Plan
+from limpide.engine.sequence import Sequence
+
+if TYPE_CHECKING:
+    from limpide.layers.kv import KVView
+
+LOGITS_TILE = 64
+"""Rows of logits held at once: a vocabulary of 262k makes them 64 MB."""
+
+
+class Batch:
+    """A step's flat ragged tensors. tokens, positions: [T] int64; `wanted` has (sequence, first flat row, rows)."""
+
+    __slots__ = ("positions", "tokens", "view", "wanted")
+
+    def __init__(self, plan: Plan, cache: PagedCache) -> None:
+        items = []
+        flat: list[int] = []
+        positions: list[int] = []
+        self.wanted: list[tuple[Sequence, int, int]] = []
+        for sequence, count in plan.items():
+            start = sequence.num_computed
+            end = start + count
+            if sequence.lease is None:
+                raise AssertionError("a sequence was scheduled without blocks")
+            items.append((sequence.lease, start, count))
+            flat.extend(sequence.tokens[start:end])
+            positions.extend(range(start, end))
+            first = max(start, sequence.logits_from)
+            if first < end:
+                self.wanted.append((sequence, len(flat) - (end - first), end - first))
+        self.tokens = torch.from_numpy(np.array(flat, dtype=np.int64))
+        self.positions = torch.from_numpy(np.array(positions, dtype=np.int64))
+        self.view: StepView = cache.view(items)
+
+
+class Runner:
+    """Calls the model. Changes nothing but the cache's content at positions that are not computed yet."""
+
+    def __init__(self, model: Model, cache: PagedCache) -> None:
+        self._model = model
+        self._cache = cache
+
+    def run(self, plan: Plan) -> None:
+        """Compute a plan's tokens and hand every owner the logits that it wants."""
+        with torch.inference_mode():
+            batch = Batch(plan, self._cache)
+            hidden = self._model.forward(batch.tokens, batch.positions, cast("KVView", batch.view))
+            for tile in _tiles(batch.wanted):
+                if len(tile) == 1:
+                    _, row, count = tile[0]
+                    rows = hidden[row : row + count]
+                else:
+                    rows = hidden[[row for _, first, count in tile for row in range(first, first + count)]]
+                logits = self._model.logits(rows).numpy()
+                at = 0
+                for sequence, row, count in tile:
+                    position = batch.positions[row].item()
+                    sequence.owner.on_logits(int(position), logits[at : at + count])
+                    at += count
+
+
+def _tiles(wanted: list[tuple[Sequence, int, int]]) -> list[list[tuple[Sequence, int, int]]]:
+    """The wanted rows in portions of at most LOGITS_TILE."""
+    tiles: list[list[tuple[Sequence, int, int]]] = []
+    room = 0
+    for sequence, first, total in wanted:
+        row, left = first, total
+        while left:
+            if room == 0:
+                tiles.append([])
+                room = LOGITS_TILE
+            count = min(left, room)
+            tiles[-1].append((sequence, row, count))
+            row, left, room = row + count, left - count, room - count
+    return tiles

@@ -1,0 +1,180 @@
+"""What the next step computes. Plain bookkeeping on the CPU: no tensors, no text."""
+
+from __future__ import annotations
+
+import time
+from bisect import insort
+from collections.abc import Iterable
+
+from limpide.cache import BlockTables
+from limpide.engine.sequence import Sequence
+
+Plan = dict[Sequence, int]
+"""How many of each sequence's missing tokens a step computes."""
+
+
+class Scheduler:
+    """Continuous batching with chunked prefill; first come, first served.
+
+    Each step has a budget of tokens. Sequences that decode come first, since people read what they write; what is
+    left of the budget goes to prompts, in order of arrival and in chunks. When the blocks run out, the youngest
+    sequence gives up its own and is computed again later: the oldest always moves on, so all of them end.
+
+    A sequence whose next block is being computed by another one in the same step waits for it: a shared prefix is
+    computed once, also for requests that arrive together.
+    """
+
+    def __init__(self, cache: BlockTables, *, max_batch: int, token_budget: int) -> None:
+        self.cache = cache
+        self.max_batch = max_batch
+        self.token_budget = max(token_budget, max_batch + cache.block_size)
+        self.waiting: list[Sequence] = []
+        self.running: list[Sequence] = []
+        self.num_preemptions = 0
+
+    def add(self, sequence: Sequence) -> None:
+        """Queue a sequence. Its whole length must fit in the pool."""
+        insort(self.waiting, sequence, key=_arrival)
+
+    def remove(self, sequence: Sequence) -> None:
+        """Forget a sequence, wherever it is, and give its blocks back."""
+        sequence.finished = True
+        if sequence.lease is not None:
+            self.running.remove(sequence)
+            self.cache.close(sequence.lease)
+            sequence.lease = None
+        elif sequence in self.waiting:
+            self.waiting.remove(sequence)
+
+    def reset(self, sequences: Iterable[Sequence]) -> None:
+        """Forget the cache and start over with these sequences. For when a step was torn in the middle."""
+        self.cache.reset()
+        self.running = []
+        self.waiting = sorted(sequences, key=_arrival)
+        for sequence in self.waiting:
+            sequence.lease = None
+            sequence.num_computed = 0
+
+    def schedule(self) -> Plan:
+        """The next step, with room for it in the cache. Empty when there is nothing to do."""
+        plan: Plan = {}
+        short = self.cache.block_size
+        for sequence in list(self.running):
+            if sequence.num_missing <= short:
+                self._continue(sequence, plan)
+        for sequence in list(self.running):
+            if sequence.num_missing > short and sequence.lease is not None:
+                self._continue(sequence, plan)
+        if self.waiting:
+            self._admit(plan)
+        return plan
+
+    def commit(self, plan: Plan) -> None:
+        """The step's tokens are in the cache now."""
+        for sequence, count in plan.items():
+            lease = sequence.lease
+            if lease is None:
+                raise AssertionError("a sequence was computed without blocks")
+            sequence.num_computed += count
+            if (lease.num_committed + 1) * self.cache.block_size <= sequence.num_computed:
+                self.cache.commit(lease, sequence.tokens, sequence.num_computed)
+
+    def _continue(self, sequence: Sequence, plan: Plan) -> None:
+        """Schedule a running sequence, at the cost of the youngest if blocks are short."""
+        if sequence.lease is None:
+            return  # preempted for an older one in this very step
+        count = self._chunk(sequence, plan)
+        if count == 0:
+            return
+        while not self.cache.reserve(sequence.lease, sequence.num_computed + count):
+            youngest = max(self.running, key=_arrival)
+            self._preempt(youngest, plan)
+            if youngest is sequence:
+                return
+        plan[sequence] = count
+
+    def _admit(self, plan: Plan) -> None:
+        """Let waiting sequences in while there are rows, tokens and blocks. Nobody is preempted for a newcomer."""
+        cache = self.cache
+        pending = {cache.prefix_key(s.lease, s.tokens) for s, n in plan.items() if n > 1 and s.lease is not None}
+        admitted: list[Sequence] = []
+        for sequence in self.waiting:
+            if len(self.running) + len(admitted) >= self.max_batch or self._left(plan) == 0:
+                break
+            lease = cache.open()
+            computed = cache.extend_from_prefix(lease, sequence.tokens, sequence.logits_from)
+            key = cache.prefix_key(lease, sequence.tokens)
+            if key in pending:
+                cache.close(lease)
+                continue
+            # Each running sequence may soon want one more block: without slack, a newcomer would be thrown out at once.
+            slack = len(self.running) + len(admitted)
+            if cache.blocks_for(len(sequence.tokens)) - lease.num_blocks + slack > cache.num_available and slack:
+                cache.close(lease)
+                break
+            if not cache.reserve(lease, len(sequence.tokens)):
+                raise AssertionError("a sequence was queued that can never fit")
+            sequence.lease, sequence.num_computed = lease, computed
+            if sequence.cached_tokens is None:
+                sequence.cached_tokens, sequence.admitted_at = computed, time.perf_counter()
+            admitted.append(sequence)
+            plan[sequence] = self._chunk(sequence, plan)
+            if len(key[1]) == cache.block_size:
+                pending.add(key)
+        for sequence in admitted:
+            self.waiting.remove(sequence)
+            insort(self.running, sequence, key=_arrival)
+
+    def _chunk(self, sequence: Sequence, plan: Plan) -> int:
+        """How many of the missing tokens fit in the step; a part ends with a full block, so that it can be shared."""
+        left = self._left(plan)
+        if sequence.num_missing <= left:
+            return sequence.num_missing
+        end = sequence.num_computed + left
+        aligned = end - end % self.cache.block_size
+        return aligned - sequence.num_computed if aligned > sequence.num_computed else left
+
+    def _left(self, plan: Plan) -> int:
+        return self.token_budget - sum(plan.values())
+
+    def _preempt(self, sequence: Sequence, plan: Plan) -> None:
+        if sequence.lease is None:
+            raise AssertionError("only a running sequence can be preempted")
+        self.running.remove(sequence)
+        plan.pop(sequence, None)
+        self.cache.close(sequence.lease)
+        sequence.lease = None
+        sequence.num_computed = 0
+        insort(self.waiting, sequence, key=_arrival)
+        self.num_preemptions += 1
+
+    def check_integrity(self) -> None:
+        """AssertionError unless every sequence is in one place and has exactly the blocks that it needs."""
+        for name, queue in (("waiting", self.waiting), ("running", self.running)):
+            _require([s.id for s in queue] == sorted({s.id for s in queue}), f"{name} is out of order")
+            _require(not any(s.finished for s in queue), f"a finished sequence is {name}")
+        _require(not {s.id for s in self.waiting} & {s.id for s in self.running}, "a sequence is in two queues")
+        _require(len(self.running) <= self.max_batch, "the batch is too large")
+        for sequence in self.waiting:
+            _require(sequence.lease is None and sequence.num_computed == 0, "a waiting sequence has blocks")
+        leases = []
+        for sequence in self.running:
+            lease = sequence.lease
+            if lease is None:
+                raise AssertionError("a running sequence has no blocks")
+            leases.append((lease, sequence.tokens))
+            _require(0 <= sequence.num_computed <= len(sequence.tokens), "more is computed than there are tokens")
+            _require(lease.num_blocks >= self.cache.blocks_for(sequence.num_computed), "computed tokens have no block")
+            full = sequence.num_computed // self.cache.block_size
+            _require(lease.num_committed == full, "a full block is not shared")
+        _require(len(leases) == len(self.cache.leases), "a lease has no sequence")
+        self.cache.check_integrity(leases)
+
+
+def _arrival(sequence: Sequence) -> int:
+    return sequence.id
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise AssertionError(otherwise)

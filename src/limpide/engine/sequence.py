@@ -1,0 +1,60 @@
+"""What the scheduler knows of one line of tokens."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from limpide.cache import Lease
+
+
+class Owner(Protocol):
+    """What a sequence is computed for."""
+
+    def on_logits(self, position: int, logits: npt.NDArray[np.float32]) -> None:
+        """Logits [count, vocab] after the tokens at `position` and those that follow it.
+
+        May come twice for the same positions, when a step was interrupted: must be idempotent until the commit.
+        """
+
+    def on_commit(self) -> bool:
+        """A step that computed part of the sequence is done. May append tokens to it. True if that was the end."""
+
+
+class Sequence:
+    """Tokens, of which the first `num_computed` are in the cache. The rest is what there is to do."""
+
+    __slots__ = (
+        "admitted_at",
+        "cached_tokens",
+        "finished",
+        "id",
+        "lease",
+        "logits_from",
+        "num_computed",
+        "owner",
+        "tokens",
+    )
+
+    def __init__(self, number: int, tokens: list[int], owner: Owner, logits_from: int) -> None:
+        self.id = number
+        """Order of arrival."""
+        self.tokens = tokens
+        self.num_computed = 0
+        self.owner = owner
+        self.logits_from = logits_from
+        """Logits are wanted after this position and every later one. Positions before it may come from the cache."""
+        self.lease: Lease | None = None
+        """Its blocks while it runs; None while it waits."""
+        self.cached_tokens: int | None = None
+        """Leading tokens that the cache had when it first ran."""
+        self.admitted_at: float | None = None
+        """When it first ran, in seconds of `time.perf_counter`."""
+        self.finished = False
+
+    @property
+    def num_missing(self) -> int:
+        """Tokens that still have to be computed."""
+        return len(self.tokens) - self.num_computed

@@ -1,0 +1,95 @@
+"""What a caller holds of a running request."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from limpide.core.events import Event, Finished
+from limpide.core.receipt import Receipt
+from limpide.engine.choice import Ending
+from limpide.engine.sequence import Sequence
+
+if TYPE_CHECKING:
+    from limpide.engine.engine import Engine
+
+
+class Job:
+    """Sequences that were asked for together, and the way back to who asked."""
+
+    def __init__(self) -> None:
+        self.sequences: list[Sequence] = []
+        self.events: deque[Event | Ending] = deque()
+        self.remaining = 0
+        """Sequences that are not finished."""
+        self.error: Exception | None = None
+        self.cancelled = False
+
+    @property
+    def done(self) -> bool:
+        """Whether no more events will come."""
+        return self.remaining == 0
+
+    def count_down(self) -> None:
+        """One sequence is finished."""
+        self.remaining -= 1
+
+    def end(self, ending: Ending) -> None:
+        """One choice is finished."""
+        self.events.append(ending)
+        self.remaining -= 1
+
+
+class Stream(Iterator[Event]):
+    """Events of one request, in order; with several choices they are interleaved and told apart by `index`.
+
+    An error of the request is raised by `next`. Closing aborts what is unfinished; so does dropping the stream.
+    """
+
+    def __init__(self, engine: Engine, job: Job, receipt: Callable[[], Receipt]) -> None:
+        self._engine = engine
+        self._job = job
+        self._receipt = receipt
+        self._closed = False
+
+    def __next__(self) -> Event:
+        if self._closed:
+            raise StopIteration
+        job = self._job
+        if not job.events and not job.done:
+            self._engine.drive(lambda: bool(job.events) or job.done)
+        if job.events:
+            event = job.events.popleft()
+            if isinstance(event, Ending):
+                return Finished(event.reason, event.usage, self._receipt(), event.index, event.stop)
+            return event
+        self._closed = True
+        if job.error is not None:
+            raise job.error
+        raise StopIteration
+
+    def abort(self) -> None:
+        """End the answer here, from any thread: what was written so far, then Finished with reason "aborted"."""
+        if not self._job.done:
+            self._engine.abort(self._job, tell=True)
+
+    def stop_thinking(self) -> None:
+        """Have the model stop thinking at its next token and answer, from any thread."""
+        self._engine.stop_thinking(self._job)
+
+    def close(self) -> None:
+        """No more events are wanted."""
+        self._closed = True
+        if not self._job.done:
+            self._engine.abort(self._job)
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if not self._job.done:
+            self._engine.abort(self._job)

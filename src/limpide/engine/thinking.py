@@ -1,0 +1,135 @@
+"""Where one answer stands between thinking and answering, and when its thinking is over."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from limpide.engine.stops import held_suffix
+
+if TYPE_CHECKING:
+    from limpide.text.thinking import ThinkingPlan
+
+
+class Phase(Enum):
+    """Part of the answer that is being written."""
+
+    OPENING = auto()
+    """The model may yet write the marker that opens its thinking."""
+    THINKING = auto()
+    ANSWER = auto()
+
+
+Segment = tuple[bool, str]
+"""Whether it is thinking, and its text."""
+
+
+class ThinkingGate:
+    """Tells thinking from answer as text comes in, token by token, and counts tokens against the budget.
+
+    Markers are matched across token boundaries and are part of neither side.
+    """
+
+    def __init__(self, plan: ThinkingPlan | None, budget: int | None) -> None:
+        self._open = plan.open_marker if plan else None
+        self._close = plan.close_marker if plan else None
+        self._forced_close = plan.forced_close if plan else ""
+        self._budget = budget
+        self._held = ""
+        self._strip = False
+        self._num_opening = 0
+        if plan and plan.starts_thinking:
+            self.phase = Phase.THINKING
+        else:
+            self.phase = Phase.OPENING if self._open else Phase.ANSWER
+        self.num_thinking_tokens = 0
+        """Tokens of the thinking so far, markers included."""
+        self._num_counted = 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the thinking has to be closed now."""
+        return self.phase is Phase.THINKING and self._budget is not None and self._num_counted >= self._budget
+
+    @property
+    def thinking(self) -> bool:
+        """Whether the thinking is open."""
+        return self.phase is Phase.THINKING
+
+    def exhaust(self) -> None:
+        """Behave as if the budget were used up."""
+        self._budget = 0
+
+    def push(self, text: str) -> list[Segment]:
+        """One more token, whose text is `text` (may be empty)."""
+        if self.phase is Phase.ANSWER:
+            return self._answer(text)
+        if self.phase is Phase.OPENING:
+            self._num_opening += 1
+            return self._opening(text)
+        self.num_thinking_tokens += 1
+        self._num_counted += 1
+        return self._thinking(text)
+
+    def closing_text(self) -> str:
+        """What has to be appended to close the thinking here. A marker that is already half written is completed."""
+        text = self._forced_close
+        at = text.find(self._close) if self._close and self._held else -1
+        return text if at < 0 else text[at + len(self._held) :]
+
+    def close(self, num_tokens: int, undecoded: str = "") -> list[Segment]:
+        """The thinking was closed by appending `num_tokens` tokens. undecoded: text that was still held before them."""
+        segments = self._thinking(undecoded) if undecoded else []
+        self._held = ""
+        self.num_thinking_tokens += num_tokens
+        self._begin_answer()
+        return segments
+
+    def finish(self, undecoded: str = "") -> list[Segment]:
+        """What was held back: no more text will come. undecoded: text that the detokenizer still held."""
+        text, self._held = self._held + undecoded, ""
+        if self.phase is Phase.THINKING:
+            return _segment(True, text)
+        return self._answer(text)
+
+    def _opening(self, text: str) -> list[Segment]:
+        marker = self._open or ""
+        self._held += text
+        begun = self._held.lstrip()
+        if begun.startswith(marker):
+            self.phase = Phase.THINKING
+            self.num_thinking_tokens += self._num_opening
+            self._held = ""
+            return self._thinking(begun[len(marker) :])
+        if marker.startswith(begun):
+            return []
+        self.phase = Phase.ANSWER
+        text, self._held = self._held, ""
+        return self._answer(text)
+
+    def _thinking(self, text: str) -> list[Segment]:
+        text = self._held + text
+        self._held = ""
+        if self._close is None:
+            return _segment(True, text)
+        at = text.find(self._close)
+        if at < 0:
+            hold = held_suffix(text, (self._close,))
+            self._held = text[len(text) - hold :]
+            return _segment(True, text[: len(text) - hold])
+        self._begin_answer()
+        return _segment(True, text[:at]) + self._answer(text[at + len(self._close) :])
+
+    def _begin_answer(self) -> None:
+        self.phase = Phase.ANSWER
+        self._strip = True
+
+    def _answer(self, text: str) -> list[Segment]:
+        if self._strip:  # white space between the thinking and the answer belongs to neither
+            text = text.lstrip()
+            self._strip = not text
+        return _segment(False, text)
+
+
+def _segment(thinking: bool, text: str) -> list[Segment]:
+    return [(thinking, text)] if text else []
