@@ -64,7 +64,7 @@ def violations(path: Path) -> list[str]:
     for name, line in imported(path):
         if not (name == "limpide" or name.startswith("limpide.")) or name in ANYONE_MAY:
             continue
-        target = (name.split(".") + ["__init__"])[1]
+        target = [*name.split("."), "__init__"][1]
         if target != part and target not in MAY_IMPORT[part]:
             wrong.append(f"{path.relative_to(PACKAGE)}:{line} ({part}) imports {name}")
     return wrong
