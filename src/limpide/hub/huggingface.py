@@ -7,19 +7,24 @@ library is imported late: it takes a quarter of a second, and a model that is al
 from __future__ import annotations
 
 import inspect
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-from limpide.core.errors import LimpideError
-from limpide.hub.files import room_on
-from limpide.hub.places import hf_cache_dir
+from limpide.core.errors import DiskFull, LimpideError
+from limpide.hub.files import room_on, sync_directory
+from limpide.hub.places import cache_dir, hf_cache_dir
 from limpide.hub.progress import Progress
 from limpide.hub.sources import SourceFailed
+from limpide.hub.transfer import resume_into, session_body
 
 _T = TypeVar("_T")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_LARGEST_OVER_HTTP = 50 * 10**9  # beyond it the hub serves its own protocol only, which the library speaks
 
 CONNECT_SECONDS = 3.0
 """What one request for metadata may take."""
@@ -50,16 +55,13 @@ class HuggingFaceSource:
 
     def fetch(self, target: Path, scratch: Path, progress: Progress) -> Path:
         """Download into the Hugging Face cache. A cached file that was not good enough to be adopted is replaced."""
-        replace_cached = self.locate() is not None
-        found = ask(self.label, lambda: _metadata(self.repo, self.revision, self.filename))
         return download(
             self.repo,
-            found.commit_hash or self.revision,
+            self.revision,
             self.filename,
-            found.size,
             progress,
             label=self.label,
-            force=replace_cached,
+            force=self.locate() is not None,
         )
 
     def discard(self, path: Path) -> None:
@@ -140,51 +142,96 @@ def download(
     repo: str,
     revision: str,
     filename: str,
-    size: int | None,
     progress: Progress,
     *,
     label: str,
     force: bool = False,
 ) -> Path:
-    """Download one file into the Hugging Face cache; the library resumes and locks. Raises SourceFailed or DiskFull."""
-    from huggingface_hub import hf_hub_download
+    """Download one file into the Hugging Face cache. Raises SourceFailed, ChecksumMismatch or DiskFull.
 
-    options: dict[str, Any] = {}
-    if "tqdm_class" in inspect.signature(hf_hub_download).parameters:
-        options["tqdm_class"] = _relay(progress)
-    unfinished = set(_unfinished(repo))
-    progress.begin(filename, size)
+    The library starts over after an interruption. So a large file, whose ETag is its sha256, is brought to the cache's
+    blobs by ourselves, and the library, finding it there, does the rest.
+    """
+    found = ask(label, lambda: _metadata(repo, revision, filename))
+    progress.begin(filename, found.size)
     try:
+        if found.etag and _SHA256.fullmatch(found.etag) and found.size and found.size <= _LARGEST_OVER_HTTP:
+            _bring_blob(repo, found, label, progress, force=force)
+            force = False
         with room_on(hf_cache_dir()):
-            path = hf_hub_download(
-                repo,
-                filename,
-                revision=revision,
-                cache_dir=hf_cache_dir(),
-                etag_timeout=CONNECT_SECONDS,
-                force_download=force,
-                library_name="limpide",
-                **options,
-            )
-    except LimpideError:
-        for leftover in set(_unfinished(repo)) - unfinished:
-            leftover.unlink(missing_ok=True)
+            return Path(_library_download(repo, found.commit_hash or revision, filename, progress, force=force))
+    except (LimpideError, SourceFailed):
         raise
     except Exception as error:  # see ask()
         raise SourceFailed(f"{label}: {in_one_line(error)}") from error
     finally:
         progress.end()
-    return Path(path)
 
 
-def _unfinished(repo: str) -> list[Path]:
-    return list((repo_dir(repo) / "blobs").glob("*.incomplete"))
+def _bring_blob(repo: str, found: Any, label: str, progress: Progress, *, force: bool) -> None:
+    """Make sure that the cache has the blob, whole and checked."""
+    from filelock import FileLock
+    from huggingface_hub import utils
+
+    locks = cache_dir() / "locks"
+    blob = repo_dir(repo) / "blobs" / found.etag
+    part = blob.with_name(f"{found.etag}.limpide.incomplete")
+    # A token is for the hub alone: where it sends us elsewhere for the bytes, the address itself is the permission.
+    same_host = urlsplit(found.location).netloc == urlsplit(_url(repo, found.commit_hash or "main", "x")).netloc
+    headers: dict[str, str] = utils.build_hf_headers(  # type: ignore[attr-defined]
+        library_name="limpide", token=None if same_host else False
+    )
+    with room_on(blob.parent):
+        blob.parent.mkdir(parents=True, exist_ok=True)
+        locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(locks / f"{found.etag}.lock"):
+            if blob.is_file() and not force:
+                return
+            try:
+                resume_into(
+                    part,
+                    lambda offset: session_body(found.location, headers, offset),
+                    size=found.size,
+                    sha256=found.etag,
+                    label=label,
+                    progress=progress,
+                )
+            except DiskFull:
+                part.unlink(missing_ok=True)
+                raise
+            part.replace(blob)
+            sync_directory(blob.parent)
+
+
+def _library_download(repo: str, revision: str, filename: str, progress: Progress, *, force: bool) -> str:
+    from huggingface_hub import hf_hub_download
+
+    options: dict[str, Any] = {}
+    if "tqdm_class" in inspect.signature(hf_hub_download).parameters:
+        options["tqdm_class"] = _relay(progress)
+    path: str = hf_hub_download(
+        repo,
+        filename,
+        revision=revision,
+        cache_dir=hf_cache_dir(),
+        etag_timeout=CONNECT_SECONDS,
+        force_download=force,
+        library_name="limpide",
+        **options,
+    )
+    return path
+
+
+def _url(repo: str, revision: str, filename: str) -> str:
+    from huggingface_hub import hf_hub_url
+
+    return hf_hub_url(repo, filename, revision=revision)
 
 
 def _metadata(repo: str, revision: str, filename: str) -> Any:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub import get_hf_file_metadata
 
-    return get_hf_file_metadata(hf_hub_url(repo, filename, revision=revision), timeout=CONNECT_SECONDS)
+    return get_hf_file_metadata(_url(repo, revision, filename), timeout=CONNECT_SECONDS)
 
 
 def _relay(progress: Progress) -> type[Any]:

@@ -207,7 +207,7 @@ def _wanted_files(info: Any, reference: HubReference) -> tuple[str | None, list[
 
 def _fetch_one(reference: HubReference, commit: str, file: RemoteFile, progress: Progress, label: str) -> Path:
     fresh = not _is_cached(reference, commit, file)
-    path = download(reference.repo, commit, file.name, file.size, progress, label=label)
+    path = download(reference.repo, commit, file.name, progress, label=label)
     if fresh and file.sha256 and (found := sha256_of(path)) != file.sha256:
         discard_cached(path)
         raise ChecksumMismatch(

@@ -1,0 +1,118 @@
+"""A small server that answers the parts of the Hugging Face hub's protocol that a download needs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class FakeHub:
+    """Repositories in memory. `requests` lists what was asked; `cut_after` ends a download's body early, once."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.repos: dict[str, dict[str, bytes]] = {}
+        self.requests: list[str] = []
+        self.ranges: list[str] = []
+        self.cut_after: int | None = None
+        self.lie_about_sha256: str | None = None
+
+    def sha256(self, data: bytes) -> str:
+        return self.lie_about_sha256 or hashlib.sha256(data).hexdigest()
+
+
+@contextmanager
+def serve() -> Iterator[FakeHub]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.hub = FakeHub(f"http://127.0.0.1:{server.server_address[1]}")  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server.hub  # type: ignore[attr-defined]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def _answer(self, *, body: bool) -> None:
+        hub: FakeHub = self.server.hub  # type: ignore[attr-defined]
+        path = self.path.partition("?")[0].strip("/")
+        hub.requests.append(f"{self.command} {path}")
+        parts = path.split("/")
+        if parts[:2] == ["api", "models"] and "/".join(parts[2:4]) in hub.repos:
+            self._send(json.dumps(self._description(hub, "/".join(parts[2:4]))).encode(), {}, body=body)
+        elif len(parts) > 4 and parts[2] == "resolve" and parts[4] in hub.repos.get("/".join(parts[:2]), {}):
+            data = hub.repos["/".join(parts[:2])][parts[4]]
+            headers = {"ETag": f'"{hub.sha256(data)}"', "X-Linked-Size": str(len(data)), "X-Repo-Commit": COMMIT}
+            self._send(data, headers | {"X-Linked-Etag": headers["ETag"], "Accept-Ranges": "bytes"}, body=body)
+        else:
+            self.send_response(404)
+            self.send_header("X-Error-Code", "RepoNotFound" if parts[0] == "api" else "EntryNotFound")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    def _description(self, hub: FakeHub, repo: str) -> dict[str, Any]:
+        files = [
+            {
+                "rfilename": name,
+                "size": len(data),
+                "blobId": "x",
+                "lfs": {"sha256": hub.sha256(data), "size": len(data), "pointerSize": 1},
+            }
+            for name, data in hub.repos[repo].items()
+        ]
+        return {
+            "id": repo,
+            "modelId": repo,
+            "sha": COMMIT,
+            "siblings": files,
+            "tags": [],
+            "cardData": {"license": "mit"},
+        }
+
+    def _send(self, data: bytes, headers: dict[str, str], *, body: bool) -> None:
+        hub: FakeHub = self.server.hub  # type: ignore[attr-defined]
+        wanted = self.headers.get("Range")
+        start = 0
+        if wanted and body:
+            hub.ranges.append(wanted)
+            first, _, last = wanted.removeprefix("bytes=").partition("-")
+            start = int(first)
+            end = int(last) + 1 if last else len(data)
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")
+            data = data[start:end]
+        else:
+            self.send_response(200)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if not body:
+            return
+        if hub.cut_after is not None and "ETag" in headers:
+            cut, hub.cut_after = hub.cut_after, None
+            self.wfile.write(data[:cut])
+            self.close_connection = True
+            return
+        self.wfile.write(data)
