@@ -10,7 +10,7 @@ from limpide.quant import QuantTensor
 
 
 class Embedding(nn.Module):
-    """One row [hidden] per token of the vocabulary, times `scale`. Of stored blocks only the asked rows are expanded."""
+    """One row [hidden] per token of the vocabulary, times `scale`. Of stored blocks only asked rows are expanded."""
 
     def __init__(self, weights: Weights, *, scale: float = 1.0) -> None:
         super().__init__()

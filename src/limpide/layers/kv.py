@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class Pages:
+class Pages(Protocol):
     """A paged cache's own storage, for kernels that read it in place."""
 
-    block_size: int
-    """Positions per block."""
-    slots: Tensor
-    """[T] int64: where each of the step's tokens is stored, block · block_size + offset."""
-    block_tables: Tensor
-    """[S, max_blocks] int32: each sequence's blocks in position order; what lies past its length means nothing."""
-    pool: Callable[[int], tuple[Tensor, Tensor]]
-    """Layer to its keys and values, each [num_blocks, block_size, kv_heads, head_dim]."""
+    @property
+    def block_size(self) -> int:
+        """Positions per block."""
+
+    @property
+    def slots(self) -> Tensor:
+        """[T] int64: where each of the step's tokens is stored, block · block_size + offset."""
+
+    @property
+    def block_tables(self) -> Tensor:
+        """[S, max_blocks] int32: each sequence's blocks in position order; past its length they mean nothing."""
+
+    @property
+    def pool(self) -> Callable[[int], tuple[Tensor, Tensor]]:
+        """Layer to its keys and values, each [num_blocks, block_size, kv_heads, head_dim]."""
 
 
 class KVView(Protocol):

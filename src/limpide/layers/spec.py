@@ -33,7 +33,7 @@ class NormSpec:
     eps: float
     kind: Literal["rms", "layer"] = "rms"
     mul_in_fp32: bool = False
-    """Multiply by the weight before rounding to the activations' type (Gemma), not after (Llama). Matters below fp32."""
+    """Multiply by the weight before rounding to the activations' type (Gemma), not after (Llama)."""
     bias: bool = False
 
     def __post_init__(self) -> None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
-import torch
-
 from limpide.core.errors import CorruptModelFile
 from limpide.core.receipt import Numerics
 from limpide.formats import Checkpoint
 from limpide.layers.weights import Weight, Weights
 from limpide.models.causal_lm import CausalLM
-from limpide.models.family import StoredTensor
+from limpide.models.family import Family, StoredTensor
 from limpide.models.parameters import Shape, parameters
 from limpide.models.registry import read_spec
-from limpide.quant import QuantTensor, get_format
+from limpide.models.spec import ModelSpec
+from limpide.quant import QuantTensor
 
 _SHOWN = 5
 """Most names that a message lists."""
@@ -31,13 +30,17 @@ def load_model(checkpoint: Checkpoint, *, numerics: Numerics = "fast") -> Causal
     over or of the wrong shape, with their names.
     """
     family, spec = read_spec(checkpoint)
+    return CausalLM(spec, Weights(load_weights(checkpoint, family, spec, numerics)))
+
+
+def load_weights(checkpoint: Checkpoint, family: Family, spec: ModelSpec, numerics: Numerics) -> dict[str, Weight]:
+    """A model's tensors by our names, checked against its description. Raises as `load_model` does."""
     shapes = parameters(spec)
     names = family.stored_names(spec, checkpoint.kind)
     stored = {ours: names[ours] for ours in shapes}
     unused = family.unused_tensors + (() if not spec.tied else (names["lm_head.weight"].name,))
     _check(checkpoint, shapes, stored, unused)
-    weights = {ours: _load(checkpoint, tensor, numerics) for ours, tensor in stored.items()}
-    return CausalLM(spec, Weights(weights))
+    return {ours: _load(checkpoint, tensor, numerics) for ours, tensor in stored.items()}
 
 
 def _check(
@@ -68,15 +71,10 @@ def _check(
 
 def _load(checkpoint: Checkpoint, tensor: StoredTensor, numerics: Numerics) -> Weight:
     info = checkpoint.tensors[tensor.name]
-    stored = get_format(info.format)
-    data = torch.from_numpy(checkpoint.raw(tensor.name))
-    weight: Weight
-    if len(info.shape) == 2:
-        rows, cols = info.shape
-        quant = QuantTensor(stored, (rows, cols), data.view(rows, -1))
-        weight = quant.unpack() if numerics == "exact" else quant
-    else:
-        weight = stored.unpack(data).view(info.shape)
+    quant = QuantTensor.from_raw(info, checkpoint.raw(tensor.name))
+    weight: Weight = quant
+    if numerics == "exact" or len(info.shape) != 2:
+        weight = quant.unpack().view(info.shape)
     return weight if tensor.transform is None else tensor.transform.load(weight, tensor.block)
 
 
