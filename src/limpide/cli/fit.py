@@ -31,7 +31,13 @@ def predict(
     offline: Annotated[bool, typer.Option("--offline", help="Send nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")] = False,
 ) -> None:
-    """Predict memory and speed of a model here. Measures the machine for half a second, downloads nothing."""
+    """Predict memory and speed of a model here. Measures the machine for half a second, downloads nothing.
+
+    \b
+    Examples:
+      limpide fit smollm2-135m
+      limpide fit ./model.gguf --context 32768
+    """
     found = fit(model, context=context, numerics=numerics.value, offline=offline)
     if as_json:
         json.dump(asdict(found), sys.stdout, indent=2)

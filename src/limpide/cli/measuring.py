@@ -21,7 +21,7 @@ from limpide.model import Model
 if TYPE_CHECKING:
     from torch import nn
 
-    from limpide.engine import Engine
+    from limpide.engine.engine import Engine
 
 Told = Callable[[str], None]
 
@@ -35,7 +35,7 @@ def measure(
     after a prompt of one, from the first token to the last. One run of each comes first and is not counted.
     """
     from limpide.backends.local import LocalBackend
-    from limpide.hub.machine import Machine
+    from limpide.hub.machine import measure_machine
 
     backend = model.backend
     if not isinstance(backend, LocalBackend):
@@ -63,7 +63,7 @@ def measure(
     generation_speed = Measurement(tuple(generate() for _ in range(repetitions)))
     tell("read bandwidth of this machine")
     peak = peak_rss_bytes()  # before the bandwidth is measured, whose buffer is not the model's
-    machine = Machine.measure()
+    machine = measure_machine()
     receipt = model.located
     return BenchResult(
         model=model.info.name,
@@ -86,7 +86,7 @@ def measure(
 
 
 def _run(engine: Engine, prompt: list[int], tokens: int) -> Usage:
-    from limpide.engine import EngineRequest
+    from limpide.engine.request import EngineRequest
 
     sampling = Sampling(max_tokens=tokens, ignore_eos=True, seed=0)
     for event in engine.submit(EngineRequest(prompt, sampling)):

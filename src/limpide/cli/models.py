@@ -35,7 +35,12 @@ AcceptLicence = Annotated[
 
 @app.command("list")
 def list_models(as_json: Json = False) -> None:
-    """List the models that Limpide knows, and which of them are here."""
+    """List the models that Limpide knows, and which of them are here.
+
+    \b
+    Examples:
+      limpide models list
+    """
     here = {found.name: found for found in Store().models()}
     rows = [_summary(entry, here.get(entry.name)) for entry in CATALOG.values()]
     if as_json:
@@ -56,7 +61,13 @@ def pull(
     offline: Offline = False,
     as_json: Json = False,
 ) -> None:
-    """Fetch a model, or go on where an earlier try stopped. A model that is here is read and checked again."""
+    """Fetch a model, or go on where an earlier try stopped. A model that is here is read and checked again.
+
+    \b
+    Examples:
+      limpide models pull smollm2-135m
+      limpide models pull gemma3-270m --accept-licence gemma
+    """
     entry = CATALOG.get(model)
     with watch() as progress:
         if entry is not None and Store().lookup(entry) and not Store().verify(entry):
@@ -70,7 +81,12 @@ def pull(
 
 @app.command()
 def show(model: Reference, as_json: Json = False) -> None:
-    """Say what is known of a model: size, licence and its obligations, sources, and where it is. Sends nothing."""
+    """Say what is known of a model: size, licence and its obligations, sources, and where it is. Sends nothing.
+
+    \b
+    Examples:
+      limpide models show smollm2-135m
+    """
     entry = CATALOG.get(model)
     if entry is None:
         found = resolve(model, offline=True)
@@ -106,7 +122,12 @@ def show(model: Reference, as_json: Json = False) -> None:
 
 @app.command("rm")
 def remove(model: Reference, as_json: Json = False) -> None:
-    """Remove a model from Limpide's store. Files that are only used in place are never touched."""
+    """Remove a model from Limpide's store. Files that are only used in place are never touched.
+
+    \b
+    Examples:
+      limpide models rm gemma3-270m
+    """
     entry = CATALOG.get(model)
     if entry is None:
         if model.startswith(PREFIX) or Path(model).exists():

@@ -94,6 +94,8 @@ class Repl:
                     if wanted():
                         interrupted = True
                         break
+            except KeyboardInterrupt:
+                interrupted = True
             finally:
                 writer.close()
         self._turns = [*asked, Message("assistant", "".join(writer.text), "".join(thoughts) or None)]
@@ -231,11 +233,7 @@ def _path(text: str) -> Path:
 
 @contextmanager
 def _soft_interrupt() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C sets a flag that is looked at between tokens, so that it never tears the engine in the middle of a step.
-
-    A second one while the flag is still up is a KeyboardInterrupt, which leaves the chat: the way out of a step that
-    takes too long.
-    """
+    """Ctrl-C sets a flag that is looked at between tokens; a second one is a KeyboardInterrupt at once."""
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
