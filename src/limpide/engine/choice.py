@@ -78,7 +78,7 @@ class Choice:
     def on_commit(self) -> bool:
         """Take the chosen token over, if the step came as far as the last token."""
         chosen, self._chosen = self._chosen, None
-        if chosen is None:
+        if chosen is None or self.sequence.num_missing:
             return False
         self.torn = True
         if self._first_token is None:

@@ -1,0 +1,155 @@
+"""A tiny random transformer, a byte vocabulary and an engine over both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from limpide.cache import PagedCache, PlainKV
+from limpide.engine.engine import Engine
+from limpide.layers.spec import AttentionSpec, BlockSpec, MaskSpec, MLPSpec, NormSpec, RopeSpec
+from limpide.layers.weights import Weights
+from limpide.models.causal_lm import CausalLM
+from limpide.models.parameters import parameters
+from limpide.models.spec import ModelSpec
+
+VOCAB = 300
+CONTEXT = 512
+
+
+class Bytes:
+    """Ids below 256 are bytes; 256 ends a turn; 257 and 258 are special tokens that fence thinking."""
+
+    vocab_size = VOCAB
+    eos_ids = frozenset({256})
+    special_tokens: Mapping[str, int] = {"<end>": 256, "[T]": 257, "[/T]": 258}
+
+    def encode(self, text: str, *, special: bool = False, bos: bool = False) -> list[int]:
+        out: list[int] = []
+        while text:
+            found = next((s for s in self.special_tokens if special and text.startswith(s)), None)
+            out += [self.special_tokens[found]] if found else text[0].encode()
+            text = text[len(found or "x") :]
+        return out
+
+    def token_bytes(self, token: int) -> bytes:
+        return bytes([token]) if token < 256 else b""
+
+
+class ByteDetokenizer:
+    """Holds back bytes until they are whole characters; knows no special tokens."""
+
+    def __init__(self) -> None:
+        self.held = b""
+
+    def push(self, token: int) -> str:
+        if token >= 256:
+            return ""
+        self.held += bytes([token])
+        try:
+            text = self.held.decode()
+        except UnicodeDecodeError as error:
+            if error.reason == "unexpected end of data" and len(self.held) < 4:
+                return ""
+            text = self.held.decode(errors="replace")
+        self.held = b""
+        return text
+
+    def flush(self) -> str:
+        text, self.held = self.held.decode(errors="replace"), b""
+        return text
+
+
+def tiny_model(seed: int = 0) -> CausalLM:
+    """Three blocks, grouped heads, one of them with a window of 24 positions; sharp, so that greedy texts vary."""
+    norm = NormSpec(eps=1e-6)
+
+    def block(mask: MaskSpec) -> BlockSpec:
+        attention = AttentionSpec(
+            heads=4, kv_heads=2, head_dim=8, scale=8**-0.5, rope=RopeSpec(theta=100.0, dims=8), mask=mask
+        )
+        return BlockSpec(attention=attention, feed_forward=MLPSpec(width=48, activation="silu"), norm=norm)
+
+    full = MaskSpec()
+    spec = ModelSpec(
+        family="toy",
+        vocab_size=VOCAB,
+        hidden=32,
+        context=CONTEXT,
+        blocks=(block(full), block(MaskSpec("window", 24)), block(full)),
+        norm=norm,
+        tied=True,
+    )
+    generator = torch.Generator().manual_seed(seed)
+    weights = {name: torch.randn(shape, generator=generator) * 0.4 for name, shape in parameters(spec).items()}
+    return CausalLM(spec, Weights(weights))
+
+
+class World:
+    """Everything that a test of the engine needs."""
+
+    VOCAB = VOCAB
+    CONTEXT = CONTEXT
+
+    def __init__(self) -> None:
+        self.model = tiny_model()
+        self.bytes = Bytes()
+        self.detokenizer = ByteDetokenizer
+
+    def cache(self, num_blocks: int = 256, max_sequences: int = 32) -> PagedCache:
+        return PagedCache(self.model.spec.kv_shapes, num_blocks, max_sequences=max_sequences)
+
+    def engine(self, model: Any = None, *, num_blocks: int = 256, **options: Any) -> Engine:
+        options.setdefault("context", CONTEXT)
+        return Engine(
+            model or self.model,
+            options.pop("vocabulary", self.bytes),
+            self.cache(num_blocks),
+            detokenizer=self.detokenizer,
+            **options,
+        )
+
+    def plain_logits(self, tokens: list[int]) -> Tensor:
+        """[T, vocab] by one plain forward pass."""
+        with torch.inference_mode():
+            hidden = self.model(torch.tensor(tokens), torch.arange(len(tokens)), PlainKV([len(tokens)]))
+            return self.model.logits(hidden)
+
+    def greedy(self, prompt: list[int], count: int) -> list[int]:
+        """Greedy continuation without any cache: one plain pass per token."""
+        tokens = list(prompt)
+        for _ in range(count):
+            tokens.append(int(self.plain_logits(tokens)[-1].argmax()))
+            if tokens[-1] in self.bytes.eos_ids:
+                break
+        return tokens[len(prompt) :]
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def engine(world: World) -> Iterator[Engine]:
+    engine = world.engine()
+    yield engine
+    engine.check_integrity()
+    engine.close()
+    engine.check_integrity()
+    assert not engine.cache.leases
+
+
+@pytest.fixture(scope="session")
+def prompts() -> Callable[[int, int], list[int]]:
+    """Random prompt of a length, by seed."""
+
+    def make(length: int, seed: int = 0) -> list[int]:
+        generator = torch.Generator().manual_seed(seed)
+        return torch.randint(0, 256, (length,), generator=generator).tolist()
+
+    return make
