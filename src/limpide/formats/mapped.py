@@ -37,6 +37,7 @@ class MappedFile:
     def __init__(self, path: Path) -> None:
         """Map the whole file. Raises ModelFileMissing if it can't be opened, CorruptModelFile if it is empty."""
         self.path = path
+        self._absolute = path.absolute()  # the hash may be asked for after a change of directory
         self._map: mmap.mmap | None
         self.size, self._map = _map_file(path)
         self._sha256: str | None = None
@@ -58,7 +59,7 @@ class MappedFile:
     def sha256(self) -> str:
         """Hash of the whole file, in hexadecimal; computed once."""
         if self._sha256 is None:
-            with self.path.open("rb") as file:
+            with self._absolute.open("rb") as file:
                 self._sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return self._sha256
 
