@@ -23,10 +23,14 @@ COMMANDS: dict[str, str] = {
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the process with its exit code."""
-    _quiet_libraries()
-    from limpide.cli.running import run
+    try:
+        _quiet_libraries()
+        from limpide.cli.running import run
 
-    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+        code = run(sys.argv[1:] if arguments is None else list(arguments))
+    except KeyboardInterrupt:  # before there is a command that could be interrupted
+        code = 130
+    sys.exit(code)
 
 
 def _quiet_libraries() -> None:

@@ -163,10 +163,9 @@ def _unexpected(error: Exception) -> int:
     else:
         summary = str(error).splitlines()[0] if str(error) else "no message"
         write(f"something went wrong inside Limpide: {type(error).__name__}: {summary}\n", sys.stderr)
+        sys.stderr.write("  try: LIMPIDE_DEBUG=1 shows the traceback, which a bug report needs\n")
     if os.environ.get("LIMPIDE_DEBUG"):
         traceback.print_exception(error)
-    else:
-        sys.stderr.write("  try: LIMPIDE_DEBUG=1 shows the traceback, which a bug report needs\n")
     return 1
 
 

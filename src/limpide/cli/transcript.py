@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from limpide.cli.terminal import harmless
 from limpide.core.errors import DiskFull, InvalidParameter
 from limpide.core.messages import Message
 from limpide.core.results import to_json
@@ -56,7 +57,7 @@ def _markdown(messages: Sequence[Message], about: Mapping[str, Any]) -> str:
             quoted = "\n".join(f"> {line}" for line in message.thinking.strip().splitlines())
             parts.append(f"{quoted}\n")
         parts.append(message.content)
-    return "\n".join(parts) + "\n"
+    return harmless("\n".join(parts)) + "\n"  # Markdown is for reading, often in a terminal
 
 
 def _write_whole(path: Path, content: str) -> None:
