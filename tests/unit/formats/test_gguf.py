@@ -83,6 +83,14 @@ def test_sha256_is_the_files(honest_gguf: Path) -> None:
         assert ours.sha256 == hashlib.sha256(honest_gguf.read_bytes()).hexdigest()
 
 
+def test_sha256_after_a_change_of_directory(make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = hashlib.sha256(make().read_bytes()).hexdigest()
+    monkeypatch.chdir(tmp_path)
+    with read_gguf(Path("built.gguf")) as ours:
+        monkeypatch.chdir("/")
+        assert ours.sha256 == expected
+
+
 def test_version_2_and_alignment(make: Any) -> None:
     name = struct.pack("<Q", 1) + b"w"
     key = struct.pack("<Q", 17) + b"general.alignment" + struct.pack("<II", 4, 64)
