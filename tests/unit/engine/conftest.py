@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from limpide.backends.bytes import byte_tokenizer
 from limpide.cache import PagedCache, PlainKV
 from limpide.engine.engine import Engine
 from limpide.layers.spec import AttentionSpec, BlockSpec, MaskSpec, MLPSpec, NormSpec, RopeSpec
@@ -19,49 +20,6 @@ from limpide.models.spec import ModelSpec
 
 VOCAB = 300
 CONTEXT = 512
-
-
-class Bytes:
-    """Ids below 256 are bytes; 256 ends a turn; 257 and 258 are special tokens that fence thinking."""
-
-    vocab_size = VOCAB
-    eos_ids = frozenset({256})
-    special_tokens: Mapping[str, int] = {"<end>": 256, "[T]": 257, "[/T]": 258}
-
-    def encode(self, text: str, *, special: bool = False, bos: bool = False) -> list[int]:
-        out: list[int] = []
-        while text:
-            found = next((s for s in self.special_tokens if special and text.startswith(s)), None)
-            out += [self.special_tokens[found]] if found else text[0].encode()
-            text = text[len(found or "x") :]
-        return out
-
-    def token_bytes(self, token: int) -> bytes:
-        return bytes([token]) if token < 256 else b""
-
-
-class ByteDetokenizer:
-    """Holds back bytes until they are whole characters; knows no special tokens."""
-
-    def __init__(self) -> None:
-        self.held = b""
-
-    def push(self, token: int) -> str:
-        if token >= 256:
-            return ""
-        self.held += bytes([token])
-        try:
-            text = self.held.decode()
-        except UnicodeDecodeError as error:
-            if error.reason == "unexpected end of data" and len(self.held) < 4:
-                return ""
-            text = self.held.decode(errors="replace")
-        self.held = b""
-        return text
-
-    def flush(self) -> str:
-        text, self.held = self.held.decode(errors="replace"), b""
-        return text
 
 
 def tiny_model(seed: int = 0) -> CausalLM:
@@ -97,8 +55,7 @@ class World:
 
     def __init__(self) -> None:
         self.model = tiny_model()
-        self.bytes = Bytes()
-        self.detokenizer = ByteDetokenizer
+        self.tokenizer = byte_tokenizer(VOCAB)
 
     def cache(self, num_blocks: int = 256, max_sequences: int = 32) -> PagedCache:
         return PagedCache(self.model.spec.kv_shapes, num_blocks, max_sequences=max_sequences)
@@ -107,9 +64,8 @@ class World:
         options.setdefault("context", CONTEXT)
         return Engine(
             model or self.model,
-            options.pop("vocabulary", self.bytes),
+            self.tokenizer,
             self.cache(num_blocks),
-            detokenizer=self.detokenizer,
             **options,
         )
 
@@ -124,7 +80,7 @@ class World:
         tokens = list(prompt)
         for _ in range(count):
             tokens.append(int(self.plain_logits(tokens)[-1].argmax()))
-            if tokens[-1] in self.bytes.eos_ids:
+            if tokens[-1] in self.tokenizer.eos_ids:
                 break
         return tokens[len(prompt) :]
 

@@ -188,9 +188,8 @@ def test_an_interrupted_step_is_computed_again(world: Any, prompts: Prompts, at:
     streams = [ask(engine, prompt, max_tokens=12) for prompt in asked]
     seen: list[list[Event]] = [[], []]
     with pytest.raises(KeyboardInterrupt):
-        for i in (0, 1):
-            for event in streams[i]:
-                seen[i].append(event)
+        for _ in (seen[0].extend(streams[0]), seen[1].extend(streams[1])):
+            pass
     engine.check_integrity()
     for i in (0, 1):
         seen[i] += list(streams[i])
@@ -304,7 +303,7 @@ def test_the_receipt_names_every_parameter(world: Any) -> None:
     engine = world.engine(identity=identity)
     receipt = end(list(ask(engine, [1], max_tokens=1, top_p=0.5, seed=3))).receipt
     assert receipt.parameters["top_p"].why  # it makes no difference to a greedy answer, and says so
-    assert receipt.parameters.keys() == {f for f in Sampling.__dataclass_fields__}
+    assert receipt.parameters.keys() == set(Sampling.__dataclass_fields__)
     assert (receipt.model, receipt.weights_sha256, receipt.seed) == ("toy", "w" * 64, 3)
     assert receipt.engine.startswith("limpide ")
 
@@ -325,7 +324,7 @@ def test_closing_ends_what_runs(world: Any) -> None:
 def test_scores_share_their_context_and_know_what_is_greedy(world: Any, engine: Engine, prompts: Prompts) -> None:
     context = prompts(60, 1)
     likely = greedy(world, context, 4)
-    items = [(context + likely, 60), (context + [5, 6, 7], 60), (context, 60), (context + likely[:1], 60)]
+    items = [(context + likely, 60), ([*context, 5, 6, 7], 60), (context, 60), (context + likely[:1], 60)]
     scored = engine.score(items)
     assert [s.greedy for s in scored] == [True, False, True, True]
     assert scored[2].logprobs == ()
