@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from limpide.layers.linear import Linear
+from limpide.layers.linear import Linear, project
 from limpide.layers.norm import make_norm
 from limpide.layers.rope import rotate
 from limpide.layers.spec import AttentionSpec
@@ -53,10 +53,11 @@ class Attention(nn.Module):
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         spec = self.spec
+        q, k, v = project(x, self.q, self.k, self.v)
         return (
-            self.q(x).view(-1, spec.heads, spec.head_dim),
-            self.k(x).view(-1, spec.kv_heads, spec.head_dim),
-            self.v(x).view(-1, spec.kv_heads, spec.head_dim),
+            q.view(-1, spec.heads, spec.head_dim),
+            k.view(-1, spec.kv_heads, spec.head_dim),
+            v.view(-1, spec.kv_heads, spec.head_dim),
         )
 
 

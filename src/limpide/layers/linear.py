@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from limpide.layers.weights import Weights
-from limpide.quant import QuantTensor, multiply
+from limpide.quant import QuantTensor, multiply, multiply_all
 
 
 class Linear(nn.Module):
@@ -39,3 +39,12 @@ class Linear(nn.Module):
         """Shape and stored format."""
         stored = self.weight.format.name if isinstance(self.weight, QuantTensor) else "float32"
         return f"{self.shape[0]}x{self.shape[1]}, {stored}, bias={self.bias is not None}"
+
+
+def project(x: Tensor, *linears: Linear) -> list[Tensor]:
+    """The same [T, in] through several matrices. Stored blocks share what has to be prepared of `x`."""
+    weights = [linear.weight for linear in linears]
+    if not all(isinstance(weight, QuantTensor) for weight in weights):
+        return [linear(x) for linear in linears]
+    products = multiply_all(x, [weight for weight in weights if isinstance(weight, QuantTensor)])
+    return [y if linear.bias is None else y + linear.bias for y, linear in zip(products, linears, strict=True)]

@@ -8,7 +8,7 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn import functional
 
-from limpide.layers.linear import Linear
+from limpide.layers.linear import Linear, project
 from limpide.layers.spec import Activation, MLPSpec
 from limpide.layers.step import Step
 from limpide.layers.weights import Weights
@@ -46,4 +46,7 @@ class MLP(nn.Module):
         return output
 
     def _project(self, x: Tensor) -> tuple[Tensor | None, Tensor]:
-        return None if self.gate is None else self.gate(x), self.up(x)
+        if self.gate is None:
+            return None, self.up(x)
+        gate, up = project(x, self.gate, self.up)
+        return gate, up

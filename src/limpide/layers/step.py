@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from limpide.kernels.paged import Work, plan
 from limpide.layers.kv import KVView
 from limpide.layers.rope import Rotation
 from limpide.layers.spec import MaskSpec, RopeSpec
@@ -20,7 +21,26 @@ class Step:
         self.kv = kv
         self.rotations = rotations
         self.taps = taps
+        self.fused = taps is None and not torch.is_grad_enabled() and _in_half_precision(kv)
+        """Whether blocks may use the kernels: nobody looks inside, and the cache lies in pages that they read."""
         self._masks: dict[tuple[MaskSpec, int, int, int], Tensor] = {}
+        self._tables: dict[RopeSpec, Tensor] = {}
+        self._work: dict[int, Work] = {}
+
+    def tables(self, rope: RopeSpec) -> Tensor:
+        """Cosines and sines of the step's tokens for the kernels, [T, 2, dims]."""
+        tables = self._tables.get(rope)
+        if tables is None:
+            rotation = self.rotations[rope]
+            tables = self._tables[rope] = torch.cat((rotation.cos, rotation.sin), dim=1)
+        return tables
+
+    def work(self, window: int) -> Work:
+        """What the step asks of attention layers with this window (0: none)."""
+        work = self._work.get(window)
+        if work is None:
+            work = self._work[window] = plan(self.kv.query_starts, self.kv.kv_lengths, window)
+        return work
 
     def mask(self, spec: MaskSpec, first_query: int, num_queries: int, first_key: int) -> Tensor:
         """Which keys each query may not see, bool [queries, keys]; keys run from `first_key` to the last query."""
@@ -30,6 +50,10 @@ class Step:
             stop = first_query + num_queries
             mask = self._masks[key] = _hidden(spec, torch.arange(first_query, stop), torch.arange(first_key, stop))
         return mask
+
+
+def _in_half_precision(kv: KVView) -> bool:
+    return kv.pages is not None and kv.pages.pool(0)[0].dtype == torch.float16
 
 
 def first_visible_key(spec: MaskSpec, query: int) -> int:

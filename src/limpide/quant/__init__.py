@@ -1,8 +1,8 @@
 """Stored formats: how a block becomes numbers, and how to multiply by it."""
 
 from limpide.quant.base import Format
-from limpide.quant.multiply import multiply
+from limpide.quant.multiply import multiply, multiply_all, multiply_reference
 from limpide.quant.registry import FORMATS, get_format
 from limpide.quant.tensor import QuantTensor
 
-__all__ = ["FORMATS", "Format", "QuantTensor", "get_format", "multiply"]
+__all__ = ["FORMATS", "Format", "QuantTensor", "get_format", "multiply", "multiply_all", "multiply_reference"]

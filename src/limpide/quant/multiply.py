@@ -1,10 +1,13 @@
-"""Multiplying by a matrix that stays as it was stored."""
+"""Multiplying by matrices that stay as they were stored."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from limpide.kernels import matmul
 from limpide.quant.tensor import QuantTensor
 
 _TILE_NUMBERS = 1 << 20
@@ -14,13 +17,37 @@ _TILE_NUMBERS = 1 << 20
 def multiply(x: Tensor, w: QuantTensor) -> Tensor:
     """x · wᵀ: float32 [m, cols] by stored [rows, cols] -> float32 [m, rows].
 
-    The reference: expands a tile of rows at a time, never the whole matrix.
+    Multiplies bytes straight from the blocks where a kernel knows the format, and like the reference elsewhere.
     """
+    return multiply_all(x, (w,))[0]
+
+
+def multiply_all(x: Tensor, weights: Sequence[QuantTensor]) -> list[Tensor]:
+    """The same activations by several matrices; they are rounded once."""
+    if x.requires_grad or not all(matmul.supports(w.format.name, w.shape[1]) for w in weights):
+        return [multiply_reference(x, w) for w in weights]
+    for w in weights:
+        _check(x, w)
+    rounded = matmul.round_plain(x.contiguous())
+    if len({w.format.name for w in weights}) == 1:
+        return matmul.multiply(rounded, [w.data for w in weights], weights[0].format.name)
+    return [matmul.multiply(rounded, [w.data], w.format.name)[0] for w in weights]
+
+
+def multiply_reference(x: Tensor, w: QuantTensor) -> Tensor:
+    """What `multiply` approximates: expands a tile of rows at a time to float32, never the whole matrix."""
+    _check(x, w)
     rows, cols = w.shape
-    if x.ndim != 2 or x.shape[1] != cols:
-        raise ValueError(f"x of shape {tuple(x.shape)} can't be multiplied by rows of {cols}")
-    product = x.new_empty(x.shape[0], rows)
     tile = max(1, _TILE_NUMBERS // cols)
-    for start in range(0, rows, tile):
+    runs = range(0, rows, tile)
+    if len(runs) == 1 or (torch.is_grad_enabled() and x.requires_grad):
+        return torch.cat([torch.mm(x, w.unpack(slice(start, start + tile)).T) for start in runs], dim=1)
+    product = x.new_empty(x.shape[0], rows)
+    for start in runs:
         product[:, start : start + tile] = torch.mm(x, w.unpack(slice(start, start + tile)).T)
     return product
+
+
+def _check(x: Tensor, w: QuantTensor) -> None:
+    if x.ndim != 2 or x.shape[1] != w.shape[1]:
+        raise ValueError(f"x of shape {tuple(x.shape)} can't be multiplied by rows of {w.shape[1]}")

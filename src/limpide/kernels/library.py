@@ -1,0 +1,118 @@
+"""Kernels are compiled once for this processor and kept.
+
+Numba turns the kernels' Python into LLVM code; the machine code is written to the user's cache under a hash of all that
+shaped it, so later runs load it in milliseconds and never import numba.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache, lru_cache
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from limpide.kernels.pool import Kernel
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept."""
+    own = os.environ.get("LIMPIDE_CACHE")
+    if own:
+        return Path(own) / "kernels"
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "limpide" / "kernels"
+
+
+@lru_cache(maxsize=1)
+def _fingerprint() -> str:
+    """Changes with the kernels' source, the compiler and the processor."""
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    processor = (llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), sys.platform)
+    digest.update(repr((metadata.version("numba"), metadata.version("llvmlite"), processor)).encode())
+    return digest.hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def _jit() -> Any:
+    """LLVM's linker for machine code in memory."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine())
+
+
+def _target_machine() -> Any:
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=3,
+        reloc="pic",
+        codemodel="jitdefault",
+        jit=True,
+    )
+
+
+def _compile(name: str, variant: tuple[str | int, ...], symbol: str) -> bytes:
+    """Machine code of a kernel as an object file."""
+    from numba import cfunc, types
+
+    module_name, _, builder = name.partition(".")
+    build: Callable[..., Callable[[int], None]] = getattr(import_module(f"limpide.kernels.{module_name}"), builder)
+    function = build(*variant)
+    compiled = cfunc(types.void(types.int64), error_model="numpy")(function)
+    code = compiled._library.get_llvm_str().replace(compiled._wrapper_name, symbol)
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    module = llvm.parse_assembly(code)
+    module.verify()
+    _keep_only(module, symbol)
+    return bytes(_target_machine().emit_object(module))
+
+
+def _keep_only(module: Any, symbol: str) -> None:
+    """Make the kernel the only visible symbol: kernels share names inside, and numba's error paths would need Python."""
+    for value in [*module.functions, *module.global_variables]:
+        if not value.is_declaration and value.name != symbol:
+            value.linkage = "internal"
+    passes = llvm.create_pass_builder(_target_machine(), llvm.create_pipeline_tuning_options(speed_level=2))
+    passes.getModulePassManager().run(module, passes)
+    undefined = [f.name for f in module.functions if f.is_declaration and not f.name.startswith("llvm.")]
+    if set(undefined) - {"memset", "memcpy"}:
+        raise RuntimeError(f"kernel {symbol} calls {undefined}")
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all; another process may be writing the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(data)
+    Path(file.name).replace(path)
+
+
+@cache
+def kernel(name: str, *variant: str | int) -> Kernel:
+    """The kernel that a builder describes, compiled for this processor.
+
+    `name` is "module.builder" within this package; the builder makes the kernel's Python function from the variant.
+    """
+    symbol = "_".join(["limpide", *name.split("."), *(str(v) for v in variant)])
+    path = cache_folder() / _fingerprint() / f"{symbol}.o"
+    try:
+        code = path.read_bytes()
+    except OSError:
+        code = _compile(name, variant, symbol)
+        with suppress(OSError):  # a full or read-only disk costs the next start some seconds, nothing else
+            _write(path, code)
+    jit = _jit()
+    jit.add_object_file(llvm.ObjectFileRef.from_data(code))
+    jit.finalize_object()
+    return Kernel(jit.get_function_address(symbol))

@@ -1,0 +1,138 @@
+"""Attention on a paged cache, as torch tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from limpide.kernels.arguments import call
+from limpide.kernels.library import kernel
+from limpide.kernels.matmul import float_bits
+from limpide.kernels.tiles import QUERY_TILE, attention_scratch_bytes
+
+FEW_QUERIES = 4
+"""Up to so many queries per sequence are answered one by one."""
+_SPLIT_TOKENS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """The shape of one layer's attention."""
+
+    heads: int
+    kv_heads: int
+    head_dim: int
+    scale: float
+    window: int
+    """Keys that a query sees, itself included; 0: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one step asks of attention, computed once for all layers with the same window."""
+
+    rows: Tensor
+    """Few queries: [T, 3] int64 sequence, first key, end of keys. Many: [tiles, 4] sequence, token, count, position."""
+    few: bool
+    most_keys: int
+
+
+def supports(heads: Heads) -> bool:
+    """Whether the kernels can do this shape."""
+    return heads.head_dim % 32 == 0 and heads.heads % heads.kv_heads == 0
+
+
+def plan(query_starts: Sequence[int], kv_lengths: Sequence[int], window: int) -> Work:
+    """Lay out a step's work. `query_starts` has S + 1 boundaries, `kv_lengths` the keys of each sequence after the step."""
+    rows: list[tuple[int, ...]] = []
+    counts = [stop - start for start, stop in zip(query_starts, query_starts[1:], strict=False)]
+    few = max(counts, default=0) <= FEW_QUERIES
+    for sequence, (start, count, length) in enumerate(zip(query_starts, counts, kv_lengths, strict=False)):
+        first = length - count
+        if few:
+            for end in range(first + 1, length + 1):
+                rows.append((sequence, max(0, end - window) if window else 0, end))
+        else:
+            for at in range(0, count, QUERY_TILE):
+                rows.append((sequence, start + at, min(QUERY_TILE, count - at), first + at))
+    return Work(torch.tensor(rows, dtype=torch.int64), few, max(kv_lengths, default=0))
+
+
+def place(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    heads: Heads,
+    tables: Tensor,
+    slots: Tensor,
+    pools: tuple[Tensor, Tensor],
+    norms: tuple[Tensor, Tensor] | None = None,
+    epsilon: float = 0.0,
+) -> None:
+    """Turn the queries in place; turn the keys, and store keys and values in their pages.
+
+    `q` [T, heads * head_dim], `k` and `v` [T, kv_heads * head_dim], rows contiguous; `tables` [T, 2, head_dim]: cosines and
+    sines; `slots` [T] int64; `pools` [blocks, block_size, kv_heads, head_dim] float16; `norms`: weights of head norms.
+    """
+    tokens = q.shape[0]
+    q_norm, k_norm = (0, 0) if norms is None else (norms[0].data_ptr(), norms[1].data_ptr())
+    call(
+        kernel("attention.place"),
+        (
+            0,
+            tokens,
+            heads.heads,
+            heads.kv_heads,
+            heads.head_dim,
+            q.data_ptr(),
+            4 * q.stride(0),
+            k.data_ptr(),
+            4 * k.stride(0),
+            v.data_ptr(),
+            4 * v.stride(0),
+            tables.data_ptr(),
+            slots.data_ptr(),
+            pools[0].data_ptr(),
+            pools[1].data_ptr(),
+            q_norm,
+            k_norm,
+            float_bits(epsilon),
+        ),
+        threads=1 if tokens < _SPLIT_TOKENS else None,
+    )
+
+
+def attend(
+    q: Tensor, *, heads: Heads, work: Work, pools: tuple[Tensor, Tensor], block_tables: Tensor, block_size: int
+) -> Tensor:
+    """Each query's mix of its sequence's values: [T, heads * head_dim] float32. Scores are causal, within the window."""
+    out = torch.empty((q.shape[0], heads.heads * heads.head_dim))
+    arguments = [
+        0,
+        0,
+        work.rows.data_ptr(),
+        work.rows.shape[0],
+        heads.heads,
+        heads.kv_heads,
+        heads.head_dim,
+        q.data_ptr(),
+        4 * q.stride(0),
+        out.data_ptr(),
+        pools[0].data_ptr(),
+        pools[1].data_ptr(),
+        block_tables.data_ptr(),
+        block_tables.stride(0),
+        block_size,
+        float_bits(heads.scale),
+    ]
+    if work.few:
+        call(kernel("attention.attend_few"), arguments, scratch=4 * (work.most_keys + 8))
+    else:
+        arguments.append(heads.window)
+        group = heads.heads // heads.kv_heads
+        call(kernel("attention.attend_many"), arguments, scratch=attention_scratch_bytes(group, heads.head_dim))
+    return out

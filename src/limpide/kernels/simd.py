@@ -1,0 +1,548 @@
+"""Vectors of eight lanes for kernels that numba compiles.
+
+Numba has no vector type of its own. These intrinsics add three (32 bytes, 8 int32, 8 float32), each one LLVM instruction
+or a short sequence that the compiler maps to whatever the processor has (AVX2, AVX-512, NEON). Addresses are plain int64.
+Only `dot_u8s8` and `dot_s8s8` look at the instruction set, because LLVM does not find the byte dot products by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba.core import types
+from numba.core.datamodel import models
+from numba.extending import intrinsic, register_model
+
+_HOST: dict[str, bool] = dict(llvm.get_host_cpu_features())
+HAS_VNNI = bool(_HOST.get("avx512vnni") and _HOST.get("avx512vl")) or bool(_HOST.get("avxvnni"))
+HAS_AVX2 = bool(_HOST.get("avx2"))
+
+_I32, _I64, _F32, _I8, _I16 = ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.IntType(8), ir.IntType(16)
+_F32X8, _I32X8 = ir.VectorType(_F32, 8), ir.VectorType(_I32, 8)
+_I16X16, _I8X32 = ir.VectorType(_I16, 16), ir.VectorType(_I8, 32)
+
+
+class Vector(types.Type):
+    """A numba type that lives in one vector register."""
+
+    def __init__(self, name: str, llvm_type: ir.VectorType) -> None:
+        super().__init__(name=name)
+        self.llvm_type = llvm_type
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, dmm: Any, fe_type: Vector) -> None:
+        super().__init__(dmm, fe_type, fe_type.llvm_type)
+
+
+f32x8 = Vector("f32x8", _F32X8)
+i32x8 = Vector("i32x8", _I32X8)
+i16x16 = Vector("i16x16", _I16X16)
+i8x32 = Vector("i8x32", _I8X32)
+
+_Emit = Callable[[ir.IRBuilder, list[ir.Value]], ir.Value | None]
+
+
+def _op(result: Any, *arguments: Any) -> Callable[[_Emit], Any]:
+    """An intrinsic with fixed types from a function that emits its LLVM instructions."""
+
+    def decorate(emit: _Emit) -> Any:
+        names = ", ".join(f"a{i}" for i in range(len(arguments)))
+
+        def body(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+            return emit(builder, list(values)) if result is not types.void else _none(context, builder, values, emit)
+
+        def typing(*_: Any) -> Any:
+            return result(*arguments), body
+
+        # numba reads the parameter names of the typing function, so it needs one with the right number of them
+        scope: dict[str, Any] = {"typing": typing}
+        exec(f"def {emit.__name__}(typingctx, {names}):\n    return typing()", scope)  # noqa: S102
+        function = scope[emit.__name__]
+        function.__doc__ = emit.__doc__
+        function.__module__ = __name__
+        return intrinsic(function)
+
+    return decorate
+
+
+def _none(context: Any, builder: ir.IRBuilder, values: Any, emit: _Emit) -> Any:
+    emit(builder, list(values))
+    return context.get_dummy_value()
+
+
+def _call(builder: ir.IRBuilder, name: str, result: ir.Type, values: list[ir.Value]) -> ir.Value:
+    function_type = ir.FunctionType(result, [v.type for v in values])
+    function = builder.module.globals.get(name) or ir.Function(builder.module, function_type, name)
+    return builder.call(function, values)
+
+
+def _load(builder: ir.IRBuilder, address: ir.Value, kind: ir.Type, align: int = 1) -> ir.Value:
+    return builder.load(builder.inttoptr(address, kind.as_pointer()), align=align)
+
+
+def _shuffle(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, mask: list[int]) -> ir.Value:
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_I32, len(mask)), mask))
+
+
+def _splat(builder: ir.IRBuilder, value: ir.Value, count: int) -> ir.Value:
+    vector = ir.VectorType(value.type, count)
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(_I32, 0))
+    return _shuffle(builder, one, ir.Constant(vector, ir.Undefined), [0] * count)
+
+
+# --- scalars -------------------------------------------------------------------------------------------------------
+
+
+@_op(types.uint8, types.int64)
+def load_u8(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """One byte."""
+    return _load(builder, a[0], _I8)
+
+
+@_op(types.int8, types.int64)
+def load_i8(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """One signed byte."""
+    return _load(builder, a[0], _I8)
+
+
+@_op(types.uint16, types.int64)
+def load_u16(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Two bytes, little endian."""
+    return _load(builder, a[0], _I16)
+
+
+@_op(types.int32, types.int64)
+def load_i32(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Four bytes."""
+    return _load(builder, a[0], _I32)
+
+
+@_op(types.int64, types.int64)
+def load_i64(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Eight bytes."""
+    return _load(builder, a[0], _I64)
+
+
+@_op(types.float32, types.int64)
+def load_f32(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """One float32."""
+    return _load(builder, a[0], _F32)
+
+
+@_op(types.float32, types.int64)
+def load_f16(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """One float16, widened."""
+    return builder.fpext(_load(builder, a[0], ir.HalfType()), _F32)
+
+
+@_op(types.void, types.int64, types.float32)
+def store_f32(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
+    """One float32."""
+    builder.store(a[1], builder.inttoptr(a[0], _F32.as_pointer()), align=1)
+
+
+@_op(types.void, types.int64, types.int32)
+def store_i32(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
+    """Four bytes."""
+    builder.store(a[1], builder.inttoptr(a[0], _I32.as_pointer()), align=1)
+
+
+@_op(types.int64, types.int64, types.int64)
+def fetch_add(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Add to the int64 at an address, atomically; the old value."""
+    return builder.atomic_rmw("add", builder.inttoptr(a[0], _I64.as_pointer()), a[1], "seq_cst")
+
+
+# --- eight float32 -------------------------------------------------------------------------------------------------
+
+
+@_op(f32x8, types.int64)
+def load_f32x8(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Eight float32."""
+    return _load(builder, a[0], _F32X8)
+
+
+@_op(f32x8, types.int64)
+def load_f16x8(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Eight float16, widened."""
+    return builder.fpext(_load(builder, a[0], ir.VectorType(ir.HalfType(), 8)), _F32X8)
+
+
+@_op(types.void, types.int64, f32x8)
+def store_f32x8(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
+    """Eight float32."""
+    builder.store(a[1], builder.inttoptr(a[0], _F32X8.as_pointer()), align=1)
+
+
+@_op(types.void, types.int64, f32x8)
+def store_f16x8(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
+    """Eight float32 as float16."""
+    half = ir.VectorType(ir.HalfType(), 8)
+    builder.store(builder.fptrunc(a[1], half), builder.inttoptr(a[0], half.as_pointer()), align=1)
+
+
+@_op(f32x8, types.float32)
+def splat(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """The same float32 in each lane."""
+    return _splat(builder, a[0], 8)
+
+
+def _fma(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+    return _call(builder, "llvm.fma.v8f32", _F32X8, [a, b, c])
+
+
+@_op(f32x8, f32x8, f32x8, f32x8)
+def fma(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """a * b + c, rounded once."""
+    return _fma(builder, *a)
+
+
+@_op(f32x8, f32x8, f32x8)
+def mul(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """a * b."""
+    return builder.fmul(a[0], a[1])
+
+
+@_op(f32x8, f32x8, f32x8)
+def add(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """a + b."""
+    return builder.fadd(a[0], a[1])
+
+
+@_op(f32x8, f32x8, f32x8)
+def sub(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """a - b."""
+    return builder.fsub(a[0], a[1])
+
+
+@_op(f32x8, f32x8, f32x8)
+def div(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """a / b."""
+    return builder.fdiv(a[0], a[1])
+
+
+@_op(f32x8, f32x8, f32x8)
+def maximum(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """The larger of each lane; a NaN on the left gives the right."""
+    return builder.select(builder.fcmp_ordered(">", a[0], a[1]), a[0], a[1])
+
+
+@_op(f32x8, f32x8, f32x8)
+def minimum(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """The smaller of each lane; a NaN on the left gives the right."""
+    return builder.select(builder.fcmp_ordered("<", a[0], a[1]), a[0], a[1])
+
+
+@_op(f32x8, f32x8)
+def absolute(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Without the sign."""
+    return _call(builder, "llvm.fabs.v8f32", _F32X8, a)
+
+
+@_op(f32x8, f32x8)
+def round_even(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """To the nearest whole number, halves to even."""
+    return _call(builder, "llvm.nearbyint.v8f32", _F32X8, a)
+
+
+@_op(f32x8, f32x8)
+def power_of_two(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """2**n for whole n from -126 to 127, by writing the exponent."""
+    exponent = builder.add(builder.fptosi(a[0], _I32X8), ir.Constant(_I32X8, [127] * 8))
+    return builder.bitcast(builder.shl(exponent, ir.Constant(_I32X8, [23] * 8)), _F32X8)
+
+
+@_op(types.float32, f32x8)
+def lane_sum(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Sum of the lanes, always in the same order."""
+    v = a[0]
+    for half in (4, 2, 1):
+        undefined = ir.Constant(v.type, ir.Undefined)
+        low = _shuffle(builder, v, undefined, list(range(half)))
+        high = _shuffle(builder, v, undefined, list(range(half, 2 * half)))
+        v = builder.fadd(low, high)
+    return builder.extract_element(v, ir.Constant(_I32, 0))
+
+
+@_op(types.float32, f32x8)
+def lane_max(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """The largest lane."""
+    v = a[0]
+    for half in (4, 2, 1):
+        undefined = ir.Constant(v.type, ir.Undefined)
+        low = _shuffle(builder, v, undefined, list(range(half)))
+        high = _shuffle(builder, v, undefined, list(range(half, 2 * half)))
+        v = builder.select(builder.fcmp_ordered(">", low, high), low, high)
+    return builder.extract_element(v, ir.Constant(_I32, 0))
+
+
+# --- integers ------------------------------------------------------------------------------------------------------
+
+
+@_op(i8x32, types.int64)
+def load_i8x32(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """32 bytes."""
+    return _load(builder, a[0], _I8X32)
+
+
+@_op(types.void, types.int64, i8x32)
+def store_i8x32(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
+    """32 bytes."""
+    builder.store(a[1], builder.inttoptr(a[0], _I8X32.as_pointer()), align=1)
+
+
+@_op(i8x32, types.int64)
+def load_nibbles(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """16 bytes as 32 values of 4 bits: the low halves first, then the high halves."""
+    packed = _load(builder, a[0], ir.VectorType(_I8, 16))
+    low = builder.and_(packed, ir.Constant(packed.type, [15] * 16))
+    high = builder.lshr(packed, ir.Constant(packed.type, [4] * 16))
+    return _shuffle(builder, low, high, list(range(32)))
+
+
+@_op(i8x32, types.int32)
+def splat_i32_bytes(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """The same four bytes eight times."""
+    return builder.bitcast(_splat(builder, a[0], 8), _I8X32)
+
+
+@_op(i8x32, types.uint8)
+def splat_u8(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """The same byte in each lane."""
+    return _splat(builder, a[0], 32)
+
+
+@_op(i8x32, types.int32)
+def expand_bits(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """32 bits as 32 bytes of 0 or 1, the lowest bit first."""
+    bits = builder.bitcast(a[0], ir.VectorType(ir.IntType(1), 32))
+    return builder.zext(bits, _I8X32)
+
+
+@_op(i8x32, i8x32, i8x32)
+def or_(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Bitwise or."""
+    return builder.or_(a[0], a[1])
+
+
+@_op(i8x32, i8x32, i8x32)
+def and_(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Bitwise and."""
+    return builder.and_(a[0], a[1])
+
+
+@_op(i8x32, i8x32, i8x32)
+def add_i8(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Sum of bytes, wrapping."""
+    return builder.add(a[0], a[1])
+
+
+@_op(i8x32, i8x32, types.uint8)
+def shift_left(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Each byte shifted left."""
+    return builder.shl(a[0], _splat(builder, a[1], 32))
+
+
+@_op(i8x32, i8x32, types.uint8)
+def shift_right(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Each byte shifted right, zeros coming in."""
+    return builder.lshr(a[0], _splat(builder, a[1], 32))
+
+
+@_op(i32x8, types.int32)
+def splat_i32(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """The same int32 in each lane."""
+    return _splat(builder, a[0], 8)
+
+
+@_op(i16x16, types.int16)
+def splat_i16(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """The same int16 in each lane."""
+    return _splat(builder, a[0], 16)
+
+
+@_op(i32x8, i32x8, i32x8)
+def add_i32(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Sum of lanes."""
+    return builder.add(a[0], a[1])
+
+
+@_op(i16x16, i16x16, i16x16)
+def add_i16(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Sum of lanes, wrapping."""
+    return builder.add(a[0], a[1])
+
+
+@_op(f32x8, i32x8)
+def to_f32(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Whole numbers as float32."""
+    return builder.sitofp(a[0], _F32X8)
+
+
+@_op(i32x8, f32x8)
+def to_i32(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """float32 as int32, towards zero."""
+    return builder.fptosi(a[0], _I32X8)
+
+
+@_op(types.void, types.int64, i32x8)
+def store_as_i8(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
+    """Eight int32, each within a byte, as eight bytes."""
+    byte8 = ir.VectorType(_I8, 8)
+    builder.store(builder.trunc(a[1], byte8), builder.inttoptr(a[0], byte8.as_pointer()), align=1)
+
+
+@_op(types.int32, i32x8)
+def lane_sum_i32(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Sum of the lanes."""
+    v = a[0]
+    for half in (4, 2, 1):
+        undefined = ir.Constant(v.type, ir.Undefined)
+        low = _shuffle(builder, v, undefined, list(range(half)))
+        high = _shuffle(builder, v, undefined, list(range(half, 2 * half)))
+        v = builder.add(low, high)
+    return builder.extract_element(v, ir.Constant(_I32, 0))
+
+
+def _even_odd(builder: ir.IRBuilder, v: ir.Value) -> tuple[ir.Value, ir.Value]:
+    undefined, count = ir.Constant(v.type, ir.Undefined), v.type.count
+    return (
+        _shuffle(builder, v, undefined, list(range(0, count, 2))),
+        _shuffle(builder, v, undefined, list(range(1, count, 2))),
+    )
+
+
+def _pairs_u8s8(builder: ir.IRBuilder, u: ir.Value, s: ir.Value) -> ir.Value:
+    """Sums of neighbouring products of unsigned and signed bytes: 16 int16. The caller knows that none overflows."""
+    if HAS_AVX2:
+        return _call(builder, "llvm.x86.avx2.pmadd.ub.sw", _I16X16, [u, s])
+    wide = ir.VectorType(_I16, 32)
+    even, odd = _even_odd(builder, builder.mul(builder.zext(u, wide), builder.sext(s, wide)))
+    return builder.add(even, odd)
+
+
+def _pairs_i16(builder: ir.IRBuilder, v: ir.Value) -> ir.Value:
+    """Sums of neighbouring int16: 8 int32."""
+    if HAS_AVX2:
+        return _call(builder, "llvm.x86.avx2.pmadd.wd", _I32X8, [v, ir.Constant(_I16X16, [1] * 16)])
+    even, odd = _even_odd(builder, builder.sext(v, ir.VectorType(_I32, 16)))
+    return builder.add(even, odd)
+
+
+@_op(i16x16, i8x32, i8x32)
+def pairs_u8s8(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """u[2i]*s[2i] + u[2i+1]*s[2i+1] for unsigned u and signed s; exact while it stays within int16."""
+    return _pairs_u8s8(builder, a[0], a[1])
+
+
+@_op(i32x8, i16x16)
+def pairs_i16(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """v[2i] + v[2i+1] as int32."""
+    return _pairs_i16(builder, a[0])
+
+
+def _dot_u8s8(builder: ir.IRBuilder, total: ir.Value, u: ir.Value, s: ir.Value) -> ir.Value:
+    if HAS_VNNI:
+        # LLVM 22 changed the operands from int32 to byte vectors
+        bytes_ = [u, s] if llvm.llvm_version_info[0] >= 22 else [builder.bitcast(v, _I32X8) for v in (u, s)]
+        return _call(builder, "llvm.x86.avx512.vpdpbusd.256", _I32X8, [total, *bytes_])
+    return builder.add(total, _pairs_i16(builder, _pairs_u8s8(builder, u, s)))
+
+
+@_op(i32x8, i32x8, i8x32, i8x32)
+def dot_u8s8(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Add the dot product of each four unsigned and signed bytes; exact for u <= 128."""
+    return _dot_u8s8(builder, *a)
+
+
+def _abs_i8(builder: ir.IRBuilder, v: ir.Value) -> ir.Value:
+    negative = builder.icmp_signed("<", v, ir.Constant(_I8X32, [0] * 32))
+    return builder.select(negative, builder.neg(v), v)
+
+
+@_op(i8x32, i8x32)
+def abs_i8(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Absolute value of each signed byte; -128 becomes 128 as an unsigned one."""
+    return _abs_i8(builder, a[0])
+
+
+def _copy_sign(builder: ir.IRBuilder, value: ir.Value, sign: ir.Value) -> ir.Value:
+    if HAS_AVX2:
+        return _call(builder, "llvm.x86.avx2.psign.b", _I8X32, [value, sign])
+    zero = ir.Constant(_I8X32, [0] * 32)
+    negated = builder.select(builder.icmp_signed("<", sign, zero), builder.neg(value), value)
+    return builder.select(builder.icmp_signed("==", sign, zero), zero, negated)
+
+
+@_op(i8x32, i8x32, i8x32)
+def copy_sign(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """The first operand's bytes, negated where the second's are negative, zero where they are zero."""
+    return _copy_sign(builder, *a)
+
+
+def _sums_of_eight(builder: ir.IRBuilder, a: list[ir.Value]) -> tuple[ir.Value, ir.Value]:
+    """Lane i of the results: the sum of the first, of the last four lanes of operand i."""
+    # two rounds of pairwise sums: each halves the lanes that belong to one operand and doubles the operands in a vector
+    level = a
+    for even, odd in (
+        ([0, 8, 2, 10, 4, 12, 6, 14], [1, 9, 3, 11, 5, 13, 7, 15]),
+        ([0, 1, 8, 9, 4, 5, 12, 13], [2, 3, 10, 11, 6, 7, 14, 15]),
+    ):
+        level = [
+            builder.add(_shuffle(builder, x, y, even), _shuffle(builder, x, y, odd))
+            for x, y in zip(level[0::2], level[1::2], strict=True)
+        ]
+    x, y = level
+    return _shuffle(builder, x, y, [0, 1, 2, 3, 8, 9, 10, 11]), _shuffle(builder, x, y, [4, 5, 6, 7, 12, 13, 14, 15])
+
+
+@_op(i32x8, *[i32x8] * 8)
+def low_sums_of_eight(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Lane i is the sum of the first four lanes of operand i."""
+    return _sums_of_eight(builder, a)[0]
+
+
+@_op(i32x8, *[i32x8] * 8)
+def high_sums_of_eight(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Lane i is the sum of the last four lanes of operand i."""
+    return _sums_of_eight(builder, a)[1]
+
+
+def _pin(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+    """The same value, opaque to the optimizer, which would otherwise reorder a chain of sums and spill its registers."""
+    constraint = "=x,0" if HAS_AVX2 else ""
+    if not constraint:
+        return value
+    return builder.asm(ir.FunctionType(value.type, [value.type]), "", constraint, [value], side_effect=True)
+
+
+@_op(types.int64, types.int64, types.int64)
+def smaller(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """The smaller of two integers. Python's min() would bring numba's error handling into the kernel."""
+    return builder.select(builder.icmp_signed("<", a[0], a[1]), a[0], a[1])
+
+
+@_op(types.int64, types.int64, types.int64)
+def larger(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """The larger of two integers."""
+    return builder.select(builder.icmp_signed(">", a[0], a[1]), a[0], a[1])
+
+
+@_op(types.float32, types.float32)
+def sqrt(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Square root."""
+    return _call(builder, "llvm.sqrt.f32", _F32, a)
+
+
+@_op(f32x8, f32x8, types.int64, types.int64, types.float32)
+def keep_lanes(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """The vector, with `other` in all lanes before `begin` and from `end` on: (vector, begin, end, other)."""
+    lanes = ir.Constant(_I32X8, list(range(8)))
+    begin, end = (_splat(builder, builder.trunc(v, _I32), 8) for v in a[1:3])
+    inside = builder.and_(builder.icmp_signed(">=", lanes, begin), builder.icmp_signed("<", lanes, end))
+    return builder.select(inside, a[0], _splat(builder, a[3], 8))
