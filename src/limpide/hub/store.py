@@ -86,6 +86,7 @@ class Store:
             if found := self.lookup(entry):  # the process that we waited for
                 return found
             if found := self._adopt(entry):
+                remove_tree(self._partial(entry))
                 return found
             if offline:
                 raise OfflineError(

