@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from limpide.core.errors import DiskFull, LimpideError
-from limpide.hub.files import room_on, sync_directory
+from limpide.hub.files import room_on, sha256_of, sync_directory
 from limpide.hub.places import cache_dir, hf_cache_dir
 from limpide.hub.progress import Progress
 from limpide.hub.sources import SourceFailed
@@ -54,14 +54,13 @@ class HuggingFaceSource:
         return hf_cache_dir(), size_bytes
 
     def fetch(self, target: Path, scratch: Path, progress: Progress) -> Path:
-        """Download into the Hugging Face cache. A cached file that was not good enough to be adopted is replaced."""
+        """Download into the Hugging Face cache, or mend what is damaged there."""
         return download(
             self.repo,
             self.revision,
             self.filename,
             progress,
             label=self.label,
-            force=self.locate() is not None,
         )
 
     def discard(self, path: Path) -> None:
@@ -145,7 +144,6 @@ def download(
     progress: Progress,
     *,
     label: str,
-    force: bool = False,
 ) -> Path:
     """Download one file into the Hugging Face cache. Raises SourceFailed, ChecksumMismatch or DiskFull.
 
@@ -156,10 +154,9 @@ def download(
     progress.begin(filename, found.size)
     try:
         if found.etag and _SHA256.fullmatch(found.etag) and found.size and found.size <= _LARGEST_OVER_HTTP:
-            _bring_blob(repo, found, label, progress, force=force)
-            force = False
+            _bring_blob(repo, found, label, progress)
         with room_on(hf_cache_dir()):
-            return Path(_library_download(repo, found.commit_hash or revision, filename, progress, force=force))
+            return Path(_library_download(repo, found.commit_hash or revision, filename, progress))
     except (LimpideError, SourceFailed):
         raise
     except Exception as error:  # see ask()
@@ -168,7 +165,7 @@ def download(
         progress.end()
 
 
-def _bring_blob(repo: str, found: Any, label: str, progress: Progress, *, force: bool) -> None:
+def _bring_blob(repo: str, found: Any, label: str, progress: Progress) -> None:
     """Make sure that the cache has the blob, whole and checked."""
     from filelock import FileLock
     from huggingface_hub import utils
@@ -185,7 +182,7 @@ def _bring_blob(repo: str, found: Any, label: str, progress: Progress, *, force:
         blob.parent.mkdir(parents=True, exist_ok=True)
         locks.mkdir(parents=True, exist_ok=True)
         with FileLock(locks / f"{found.etag}.lock"):
-            if blob.is_file() and not force:
+            if blob.is_file() and sha256_of(blob) == found.etag:
                 return
             try:
                 resume_into(
@@ -203,7 +200,7 @@ def _bring_blob(repo: str, found: Any, label: str, progress: Progress, *, force:
             sync_directory(blob.parent)
 
 
-def _library_download(repo: str, revision: str, filename: str, progress: Progress, *, force: bool) -> str:
+def _library_download(repo: str, revision: str, filename: str, progress: Progress) -> str:
     from huggingface_hub import hf_hub_download
 
     options: dict[str, Any] = {}
@@ -215,7 +212,6 @@ def _library_download(repo: str, revision: str, filename: str, progress: Progres
         revision=revision,
         cache_dir=hf_cache_dir(),
         etag_timeout=CONNECT_SECONDS,
-        force_download=force,
         library_name="limpide",
         **options,
     )

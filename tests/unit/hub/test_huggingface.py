@@ -1,0 +1,316 @@
+"""The Hugging Face library against a small hub of our own, in processes of their own: it reads its settings once."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakehub import COMMIT, FakeHub, serve
+from tinymodel import Shelf, everything_in, make_entry
+
+from limpide.core.errors import UnknownModel
+from limpide.hub import CatalogEntry, Store
+from limpide.hub.huggingface import HuggingFaceSource, ask
+from limpide.hub.reference import GGUF_PREFERENCE, HubReference, all_parts, choose_gguf, folder_is_whole
+from limpide.hub.sources import SourceFailed
+
+RUN = """
+import json, os, pickle, signal, sys
+from pathlib import Path
+from limpide.core.errors import LimpideError
+from limpide.hub import Silent, Store, resolve
+from limpide.hub.fit import look_at
+
+what, argument, stage = sys.argv[1:4]
+
+class Watched(Silent):
+    said = []
+    done = [0]
+    def update(self, done):
+        self.done.append(done)
+        if stage == "die" and done > 1_000_000:
+            os.kill(os.getpid(), signal.SIGKILL)
+    def message(self, text):
+        self.said.append(text)
+
+try:
+    if what == "pull":
+        entry = pickle.loads(Path(argument).read_bytes())
+        found = Store().pull(entry, progress=Watched())
+        answer = {"path": str(found.path), "in_place": found.in_place, "source": found.source}
+    elif what == "look":
+        answer = {"size": look_at(argument).download_bytes}
+    else:
+        found = resolve(argument, progress=Watched(), offline=stage == "offline", refresh=stage == "refresh")
+        answer = {"path": str(found.path), "sha256": found.sha256, "licence": found.licence, "name": found.name}
+    print(json.dumps(answer | {"done": max(Watched.done), "said": Watched.said}))
+except LimpideError as error:
+    print(json.dumps({"error": type(error).__name__, "text": str(error)}))
+"""
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    with serve() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        yield hub
+
+
+def run(what: str, argument: str, stage: str = "") -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, what, argument, stage], capture_output=True, text=True, timeout=60, check=False
+    )
+    if done.returncode == -signal.SIGKILL:
+        return {"killed": True}
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def pull(entry: CatalogEntry, tmp_path: Path, stage: str = "") -> dict[str, Any]:
+    pickled = tmp_path / "entry.pickle"
+    pickled.write_bytes(pickle.dumps(entry))
+    return run("pull", str(pickled), stage)
+
+
+SOURCE = HuggingFaceSource(repo="org/tiny", revision="main", filename="tiny.gguf")
+
+
+def test_a_catalog_model_comes_from_the_hub_and_stays_in_its_cache(
+    hub: FakeHub, store: Store, data: bytes, tmp_path: Path
+) -> None:
+    hub.repos["org/tiny"] = {"tiny.gguf": data}
+    entry = make_entry(data, SOURCE)
+    answer = pull(entry, tmp_path)
+    assert Path(answer["path"]).read_bytes() == data
+    assert Path(answer["path"]).is_relative_to(tmp_path / "hf" / "hub")
+    assert answer["in_place"] is True
+    assert answer["done"] == len(data)
+    assert everything_in(store.root) == [f"models/tiny-{entry.sha256[:12]}/record.json"]
+    found = store.lookup(entry)
+    assert found is not None
+    assert found.path == Path(answer["path"])
+
+
+def test_a_large_file_goes_on_after_a_kill(hub: FakeHub, tmp_path: Path) -> None:
+    data = random.Random(2).randbytes(3_000_000)
+    hub.repos["org/tiny"] = {"tiny.gguf": data}
+    entry = make_entry(data, SOURCE)
+    assert pull(entry, tmp_path, "die") == {"killed": True}
+    assert Store().lookup(entry) is None
+    assert hub.ranges == []
+    answer = pull(entry, tmp_path)
+    assert Path(answer["path"]).read_bytes() == data
+    (resumed,) = hub.ranges
+    assert int(resumed.removeprefix("bytes=").removesuffix("-")) >= 900_000
+
+
+def test_a_broken_connection_is_opened_again_where_it_broke(hub: FakeHub, tmp_path: Path) -> None:
+    data = random.Random(3).randbytes(2_000_000)
+    hub.repos["org/tiny"] = {"tiny.gguf": data}
+    hub.cut_after = 1_000_000
+    assert Path(pull(make_entry(data, SOURCE), tmp_path)["path"]).read_bytes() == data
+    (resumed,) = hub.ranges
+    assert 0 < int(resumed.removeprefix("bytes=").removesuffix("-")) <= 1_000_000
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_a_hub_with_other_bytes_is_passed_over_and_they_are_removed(
+    hub: FakeHub, data: bytes, tmp_path: Path, honest: bool
+) -> None:
+    wrong = data[:-1] + b"!"
+    hub.repos["org/tiny"] = {"tiny.gguf": wrong}
+    entry = make_entry(data, SOURCE, Shelf(data))
+    if not honest:  # it says that these are the bytes we want
+        hub.lie_about_sha256 = entry.sha256
+    pickled = tmp_path / "entry.pickle"
+    pickled.write_bytes(pickle.dumps(make_entry(data, SOURCE)))
+    answer = run("pull", str(pickled))
+    assert answer["error"] == "ChecksumMismatch"
+    assert entry.sha256 in answer["text"]
+    assert not [name for name in everything_in(tmp_path / "hf") if "blobs/" in name]
+    assert Store().lookup(entry) is None
+    assert Store().pull(make_entry(data, Shelf(data))).path.read_bytes() == data
+
+
+def test_a_damaged_copy_in_the_cache_is_fetched_again(hub: FakeHub, data: bytes, tmp_path: Path) -> None:
+    hub.repos["org/tiny"] = {"tiny.gguf": data}
+    entry = make_entry(data, SOURCE)
+    path = Path(pull(entry, tmp_path)["path"])
+    path.resolve().write_bytes(b"x" * len(data))
+    assert Store().lookup(entry) is None
+    assert Path(pull(entry, tmp_path)["path"]).read_bytes() == data
+
+
+def test_any_repository_by_name(hub: FakeHub, tmp_path: Path) -> None:
+    small, large = b"GGUF" + bytes(1000), b"GGUF" + bytes(2000)
+    hub.repos["org/many"] = {"m.Q2_K.gguf": small, "m.Q4_K_M.gguf": large, "README.md": b"hello"}
+    assert run("look", "hf:org/many") == {"size": len(large), "done": 0, "said": []}
+    answer = run("resolve", "hf:org/many")
+    assert Path(answer["path"]).name == "m.Q4_K_M.gguf"
+    assert Path(answer["path"]).read_bytes() == large
+    assert (answer["sha256"], answer["licence"], answer["name"]) == (hub.sha256(large), "mit", "hf:org/many")
+    assert Path(run("resolve", "hf:org/many:q2_k")["path"]).read_bytes() == small
+    asked = len(hub.requests)
+    assert run("resolve", "hf:org/many", "offline")["path"] == answer["path"]
+    assert run("resolve", "hf:org/many")["path"] == answer["path"]
+    assert len(hub.requests) == asked  # what is here is not asked for again
+    hub.repos["org/many"]["m.Q4_K_M.gguf"] = small
+    assert run("resolve", "hf:org/many", "refresh")["path"] == answer["path"]
+    assert len(hub.requests) > asked
+
+
+def test_a_folder_of_safetensors(hub: FakeHub, tmp_path: Path) -> None:
+    hub.repos["org/folder"] = {
+        "model.safetensors": b"w" * 1000,
+        "pytorch_model.bin": b"pickle",
+        "config.json": b"{}",
+        "tokenizer.json": b"{}",
+        "chat_template.jinja": b"hi",
+        "modeling_x.py": b"import os",
+        "onnx/model.onnx": b"no",
+    }
+    folder = Path(run("resolve", "hf:org/folder")["path"])
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "chat_template.jinja",
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+    ]
+    assert Path(run("resolve", "hf:org/folder", "offline")["path"]) == folder
+
+
+@pytest.mark.parametrize(
+    ("reference", "error", "words"),
+    [
+        ("hf:org/nobody", "UnknownModel", "no repository"),
+        ("hf:org/many:m.Q9.gguf", "ModelFileMissing", "m.Q4_K_M.gguf"),
+        ("hf:org/pickled", "UnsupportedFormat", "never read"),
+    ],
+)
+def test_what_a_repository_does_not_have(hub: FakeHub, reference: str, error: str, words: str) -> None:
+    hub.repos["org/many"] = {"m.Q4_K_M.gguf": b"GGUF"}
+    hub.repos["org/pickled"] = {"pytorch_model.bin": b"x", "config.json": b"{}"}
+    answer = run("resolve", reference)
+    assert answer["error"] == error
+    assert words in answer["text"]
+
+
+def test_a_hub_that_is_down_costs_little_and_the_next_source_serves(
+    data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # the discard port: nobody listens
+    start = time.perf_counter()
+    answer = run("resolve", "hf:org/many")
+    assert answer["error"] == "DownloadFailed"
+    assert time.perf_counter() - start < 20  # the interpreter's start and a loaded machine included
+
+
+def test_a_question_without_an_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    import threading
+
+    monkeypatch.setattr("limpide.hub.huggingface.GIVE_UP_SECONDS", 0.05)
+    never = threading.Event()
+    with pytest.raises(SourceFailed, match="no answer"):
+        ask("the hub", never.wait)
+    never.set()
+
+
+NAMES = ["a.Q8_0.gguf", "a.Q4_K_M.gguf", "a-Q4_K_S.gguf", "a.f16.gguf", "mmproj-a.Q4_K_M.gguf", "sub/b-IQ4_XS.gguf"]
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted", "chosen"),
+    [
+        (NAMES, None, "a.Q4_K_M.gguf"),
+        ([n for n in NAMES if "Q4_K" not in n], None, "a.Q8_0.gguf"),
+        (NAMES, "q4_k_s", "a-Q4_K_S.gguf"),
+        (NAMES, "F16", "a.f16.gguf"),
+        (NAMES, "IQ4_XS", "sub/b-IQ4_XS.gguf"),
+        (NAMES, "b-IQ4_XS.gguf", "sub/b-IQ4_XS.gguf"),
+        (NAMES, "sub/b-IQ4_XS.gguf", "sub/b-IQ4_XS.gguf"),
+        (NAMES, "Q4", None),
+        (["odd.gguf", "model.safetensors"], None, "odd.gguf"),
+        (["mmproj.gguf"], None, None),
+        (["m-Q4_K_M-00002-of-00002.gguf", "m-Q4_K_M-00001-of-00002.gguf"], None, "m-Q4_K_M-00001-of-00002.gguf"),
+        ([], None, None),
+    ],
+)
+def test_the_choice_among_several_files(names: list[str], wanted: str | None, chosen: str | None) -> None:
+    assert choose_gguf(names, wanted) == chosen
+
+
+def test_each_preference_is_recognised_and_none_twice() -> None:
+    for name in GGUF_PREFERENCE:
+        assert choose_gguf([f"m-{other}.gguf" for other in GGUF_PREFERENCE], name) == f"m-{name}.gguf"
+
+
+def test_all_parts_of_a_split_file() -> None:
+    assert all_parts("a/m-00001-of-00003.gguf") == [f"a/m-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
+    assert all_parts("m.gguf") == ["m.gguf"]
+
+
+@pytest.mark.parametrize(
+    ("text", "repo", "revision", "file"),
+    [
+        ("hf:org/name", "org/name", "main", None),
+        ("hf:org/name:Q8_0", "org/name", "main", "Q8_0"),
+        ("hf:o.r-g/n_a.me@v1.0:sub/m.gguf", "o.r-g/n_a.me", "v1.0", "sub/m.gguf"),
+    ],
+)
+def test_references_are_read(text: str, repo: str, revision: str, file: str | None) -> None:
+    found = HubReference.parse(text)
+    assert (found.repo, found.revision, found.file) == (repo, revision, file)
+    assert HubReference.parse(str(found)) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("hf:", "hf:name", "hf:a/b/c", "hf:../b", "hf:a/..", "hf:a/b:../../etc/passwd", "hf:a/b:/etc/passwd"),
+        *("hf:a/b@../x", "hf:a/b:c\\d", "hf:a/b:", "hf:a b/c", "hf:a/b\n"),
+    ],
+)
+def test_hostile_references_are_refused(text: str) -> None:
+    with pytest.raises(UnknownModel):
+        HubReference.parse(text)
+
+
+def test_a_damaged_branch_file_leads_nowhere(tmp_path: Path) -> None:
+    from limpide.hub.huggingface import cached_snapshot
+
+    root = tmp_path / "hf" / "hub" / "models--org--x"
+    (root / "refs").mkdir(parents=True)
+    (root / "snapshots").mkdir()
+    (root / "refs" / "main").write_text("../..")
+    assert cached_snapshot("org/x", "main") is None
+
+
+@pytest.mark.parametrize(
+    "index", ['{"weight_map": {"a": "one.safetensors"}}', "[]", "{", '{"weight_map": {"a": 1}}', None]
+)
+def test_a_sharded_folder_is_whole_when_every_shard_is(tmp_path: Path, index: str | None) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    if index is not None:
+        (tmp_path / "model.safetensors.index.json").write_text(index)
+    assert not folder_is_whole(tmp_path)
+    (tmp_path / "one.safetensors").write_bytes(b"x")
+    assert folder_is_whole(tmp_path) == (index is not None and "one" in index)
+
+
+def test_the_commit_is_the_cache_key(hub: FakeHub, data: bytes, tmp_path: Path) -> None:
+    hub.repos["org/tiny"] = {"tiny.gguf": data}
+    assert COMMIT in pull(make_entry(data, SOURCE), tmp_path)["path"]
+    assert (
+        tmp_path / "hf" / "hub" / "models--org--tiny" / "snapshots" / COMMIT / "tiny.gguf"
+    ).is_symlink() or os.name == "nt"
