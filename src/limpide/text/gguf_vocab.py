@@ -1,0 +1,321 @@
+"""Vocabularies from GGUF metadata (`tokenizer.ggml.*`), every field checked before it is used."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, cast
+
+from limpide.core.errors import CorruptModelFile, TokenizerUnavailable
+from limpide.text.pretokenizers import DIGITS, PreTokenizer, pre_tokenizer_for
+from limpide.text.sentencepiece_bpe import SPACE, SentencePieceBPE
+from limpide.text.vocabulary import (
+    AddedToken,
+    AddedTokens,
+    Vocabulary,
+    byte_level_bytes,
+    end_ids,
+    is_markup,
+)
+
+if TYPE_CHECKING:
+    import tokenizers
+
+MAX_TOKENS = 1 << 22
+MAX_PIECE = 1 << 16
+_FOLDER_HINT = "use the model's Hugging Face folder, or another GGUF of it"
+
+
+class Kind(IntEnum):
+    """Values of `tokenizer.ggml.token_type`."""
+
+    NORMAL = 1
+    UNKNOWN = 2
+    CONTROL = 3
+    USER_DEFINED = 4
+    UNUSED = 5
+    BYTE = 6
+
+
+class _Metadata:
+    """Typed reads of `tokenizer.ggml.*`."""
+
+    def __init__(self, metadata: Mapping[str, Any]) -> None:
+        self._metadata = metadata
+
+    def get(self, name: str) -> Any:
+        return self._metadata.get(f"tokenizer.ggml.{name}")
+
+    def wrong(self, name: str, value: object, expected: str) -> CorruptModelFile:
+        shown = repr(value)
+        shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+        return CorruptModelFile(f"tokenizer.ggml.{name} is {shown}", expected=expected, hint=_FOLDER_HINT)
+
+    def text(self, name: str) -> str | None:
+        value = self.get(name)
+        if value is not None and not isinstance(value, str):
+            raise self.wrong(name, value, "a string")
+        return value
+
+    def flag(self, name: str) -> bool | None:
+        value = self.get(name)
+        if value is not None and not isinstance(value, bool):
+            raise self.wrong(name, value, "true or false")
+        return value
+
+    def strings(self, name: str, limit: int) -> list[str] | None:
+        value = self.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, list | tuple):
+            raise self.wrong(name, value, "an array of strings")
+        if len(value) > limit:
+            raise self.wrong(name, f"{len(value)} strings", f"at most {limit}")
+        if value and set(map(type, value)) != {str}:
+            raise self.wrong(name, value, "an array of strings")
+        return list(value)
+
+    def numbers(self, name: str, length: int) -> list[float] | None:
+        value = self.get(name)
+        if value is None:
+            return None
+        if isinstance(value, str | bytes) or not hasattr(value, "__len__"):
+            raise self.wrong(name, value, f"an array of {length} numbers")
+        if len(value) != length:
+            raise self.wrong(name, f"an array of {len(value)}", f"one number for each of the {length} tokens")
+        items: list[Any] = value.tolist() if hasattr(value, "tolist") else list(value)
+        if not set(map(type, items)) <= {int, float}:
+            raise self.wrong(name, value, f"an array of {length} numbers")
+        return items
+
+    def token(self, name: str, size: int) -> int | None:
+        value = self.get(f"{name}_token_id")
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.wrong(f"{name}_token_id", value, "the id of a token")
+        if value in (-1, 2**32 - 1):  # how some converters write "there is none"
+            return None
+        if not 0 <= value < size:
+            raise self.wrong(f"{name}_token_id", value, f"the id of one of the {size} tokens")
+        return value
+
+
+class _Pieces:
+    """The parts that every kind of GGUF vocabulary has."""
+
+    def __init__(self, metadata: _Metadata) -> None:
+        texts = metadata.strings("tokens", MAX_TOKENS)
+        if not texts:
+            raise TokenizerUnavailable("the file holds no list of tokens", hint=_FOLDER_HINT)
+        self.texts = texts
+        self.size = len(texts)
+        if max(map(len, texts)) > MAX_PIECE:
+            raise metadata.wrong("tokens", "longer than any real token", f"tokens of at most {MAX_PIECE} characters")
+        kinds = metadata.numbers("token_type", self.size)
+        self.kinds = [int(kind) for kind in kinds] if kinds else [int(Kind.NORMAL)] * self.size
+        self.bos_id = metadata.token("bos", self.size)
+        self.unknown_id = metadata.token("unknown", self.size)
+        declared = [metadata.token(name, self.size) for name in ("eos", "eot", "eom")]
+        for number in (self.bos_id, *declared):
+            # Old files have no types, and some call their end of turn user-defined: both are structure.
+            if number is not None and self.kinds[number] in (Kind.NORMAL, Kind.USER_DEFINED):
+                self.kinds[number] = Kind.CONTROL
+        normal = int(Kind.NORMAL)
+        others = [i for i, kind in enumerate(self.kinds) if kind != normal]
+        self.control = {texts[i]: i for i in others if self.kinds[i] == Kind.CONTROL}
+        self.unknown = {texts[i]: i for i in others if self.kinds[i] == Kind.UNKNOWN}
+        self.user_defined = {texts[i]: i for i in others if self.kinds[i] == Kind.USER_DEFINED}
+        self.byte = {texts[i]: i for i in others if self.kinds[i] == Kind.BYTE}
+        self.eos_ids = end_ids(self.control, declared)
+
+    def special(self) -> AddedTokens:
+        markup = {text: number for text, number in self.user_defined.items() if is_markup(text)}
+        return AddedTokens(AddedToken(text, number) for text, number in (self.control | markup).items())
+
+    def plain_user_defined(self) -> dict[str, int]:
+        return {text: number for text, number in self.user_defined.items() if not is_markup(text)}
+
+    def hidden(self) -> frozenset[int]:
+        return frozenset((*self.control.values(), *self.unknown.values()))
+
+
+def read_gguf_vocabulary(metadata: Mapping[str, Any]) -> Vocabulary:
+    """Vocabulary of a GGUF file.
+
+    Raises TokenizerUnavailable for a kind that we can't read, CorruptModelFile for fields that contradict one another.
+    """
+    fields = _Metadata(metadata)
+    model = fields.text("model")
+    if model is None:
+        raise TokenizerUnavailable("the file holds no tokenizer", hint=_FOLDER_HINT)
+    if model == "gpt2":
+        return _byte_level(fields)
+    if model == "llama":
+        return _sentencepiece(fields)
+    raise TokenizerUnavailable(
+        f"the tokenizer is of kind {model!r}",
+        expected="gpt2 (byte-level BPE) or llama (SentencePiece-style BPE)",
+        hint=_FOLDER_HINT,
+    )
+
+
+def _byte_level(fields: _Metadata) -> Vocabulary:
+    pieces = _Pieces(fields)
+    lines = fields.strings("merges", 4 * MAX_TOKENS)
+    if lines is None:
+        raise CorruptModelFile("tokenizer.ggml.merges is missing", expected="the merges of a byte-level BPE")
+    pre = pre_tokenizer_for(fields.text("pre") or "default")
+    plain = pieces.plain_user_defined()
+    engine = byte_level_engine(_mergeable(pieces), _merges(fields, lines), pre)
+    always = AddedTokens(AddedToken(text, number) for text, number in plain.items())
+    add_bos = fields.flag("add_bos_token")
+    texts, kinds = pieces.texts, pieces.kinds
+
+    def encode(text: str, first: bool) -> list[int]:
+        ids: list[int] = []
+        for part in always.split(text):
+            if isinstance(part, int):
+                ids.append(part)
+            else:
+                ids.extend(engine.encode(part, add_special_tokens=False).ids)
+        return ids
+
+    def token_bytes(token: int) -> bytes:
+        if kinds[token] in (Kind.CONTROL, Kind.UNKNOWN, Kind.USER_DEFINED):
+            return texts[token].encode("utf-8", "replace")
+        return byte_level_bytes(texts[token])
+
+    return Vocabulary(
+        size=pieces.size,
+        encode_plain=encode,
+        token_bytes=token_bytes,
+        special=pieces.special(),
+        hidden=pieces.hidden(),
+        bos_id=pieces.bos_id,
+        eos_ids=pieces.eos_ids,
+        add_bos=pre.add_bos if add_bos is None else add_bos,
+        space_prefix=False,
+        hashed=lambda: _hash(["gpt2", repr(pre)], texts, lines, map(str, kinds)),
+    )
+
+
+def _mergeable(pieces: _Pieces) -> dict[str, int]:
+    """What merges may build: everything but structure, so that no text can turn into structure."""
+    special = pieces.special().ids
+    skipped = {*special.values(), *pieces.unknown.values()}
+    vocabulary = {text: number for number, text in enumerate(pieces.texts)}
+    for number in skipped:
+        vocabulary.pop(pieces.texts[number], None)
+    vocabulary.pop("", None)
+    return vocabulary
+
+
+def _merges(fields: _Metadata, lines: Sequence[str]) -> list[tuple[str, str]]:
+    merges = [tuple(line.split(" ")) for line in lines]
+    if merges and (set(map(len, merges)) != {2} or not all(map(all, merges))):
+        wrong = next(line for line, merge in zip(lines, merges, strict=True) if len(merge) != 2 or not all(merge))
+        raise fields.wrong("merges", wrong, "two pieces with one space between them")
+    return cast(list[tuple[str, str]], merges)
+
+
+def byte_level_engine(
+    vocabulary: dict[str, int], merges: list[tuple[str, str]], pre: PreTokenizer
+) -> tokenizers.Tokenizer:
+    """The `tokenizers` library set up for byte-level BPE. Raises CorruptModelFile if the merges don't fit."""
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+
+    try:
+        engine = Tokenizer(models.BPE(vocabulary, merges, ignore_merges=pre.whole_words))
+    except Exception as error:  # noqa: BLE001 - the library raises nothing narrower
+        raise CorruptModelFile(f"the tokenizer's merges don't fit its tokens: {error}", hint=_FOLDER_HINT) from None
+    if pre.normalizer == "NFC":
+        engine.normalizer = normalizers.NFC()
+    steps: list[pre_tokenizers.PreTokenizer] = [
+        pre_tokenizers.Digits(individual_digits=True)
+        if step == DIGITS
+        else pre_tokenizers.Split(Regex(step), behavior="isolated")
+        for step in pre.steps
+    ]
+    engine.pre_tokenizer = pre_tokenizers.Sequence(
+        [*steps, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
+    return engine
+
+
+def _sentencepiece(fields: _Metadata) -> Vocabulary:
+    pieces = _Pieces(fields)
+    texts, kinds = pieces.texts, pieces.kinds
+    scores = fields.numbers("scores", pieces.size)
+    if scores is None:
+        raise CorruptModelFile("tokenizer.ggml.scores is missing", expected="a score for each token")
+    if not all(map(math.isfinite, scores)):
+        raise fields.wrong("scores", "not all finite", "numbers")
+    byte_ids = _byte_ids(pieces)
+    normal = int(Kind.NORMAL)
+    joined = {text: i for i, text in enumerate(texts) if kinds[i] == normal and text}
+    unknown = next(iter(pieces.unknown.values()), pieces.unknown_id)
+    bpe = SentencePieceBPE(joined, scores, byte_ids=byte_ids, unknown_id=unknown)
+    always = AddedTokens(
+        AddedToken(text.replace(" ", SPACE), number) for text, number in pieces.plain_user_defined().items()
+    )
+    prefix = fields.flag("add_space_prefix")
+    prefix = True if prefix is None else prefix
+    add_bos = fields.flag("add_bos_token")
+    values = {number: value for value, number in enumerate(byte_ids)} if byte_ids else {}
+
+    def encode(text: str, first: bool) -> list[int]:
+        escaped = (f" {text}" if prefix else text).replace(" ", SPACE)
+        ids: list[int] = []
+        for part in always.split(escaped):
+            if isinstance(part, int):
+                ids.append(part)
+            else:
+                ids.extend(bpe.encode(part))
+        return ids
+
+    def token_bytes(token: int) -> bytes:
+        if token in values:
+            return bytes((values[token],))
+        text = texts[token]
+        return (text if kinds[token] == Kind.CONTROL else text.replace(SPACE, " ")).encode("utf-8", "replace")
+
+    return Vocabulary(
+        size=pieces.size,
+        encode_plain=encode,
+        token_bytes=token_bytes,
+        special=pieces.special(),
+        hidden=pieces.hidden(),
+        bos_id=pieces.bos_id,
+        eos_ids=pieces.eos_ids,
+        add_bos=True if add_bos is None else add_bos,
+        space_prefix=prefix,
+        hashed=lambda: _hash(["llama", str(prefix)], texts, map(repr, scores), map(str, kinds)),
+    )
+
+
+def _byte_ids(pieces: _Pieces) -> list[int] | None:
+    """Ids of the 256 byte tokens, `<0x00>` to `<0xFF>`; None if there are none."""
+    found = pieces.byte
+    if not found:
+        return None
+    names = [f"<0x{byte:02X}>" for byte in range(256)]
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise CorruptModelFile(
+            f"the tokenizer has byte tokens, but not {', '.join(missing[:4])}",
+            expected="a token for each of the 256 bytes, or none",
+            hint=_FOLDER_HINT,
+        )
+    return [found[name] for name in names]
+
+
+def _hash(*groups: Any) -> str:
+    digest = hashlib.sha256()
+    for group in groups:
+        items = list(group)
+        digest.update(f"{len(items)}\n".encode())
+        digest.update("\0".join(items).encode("utf-8", "replace"))
+    return digest.hexdigest()
