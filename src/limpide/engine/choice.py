@@ -13,9 +13,10 @@ from limpide.core.events import FinishReason, Usage
 from limpide.core.sampling import Sampling
 from limpide.engine.output import Output
 from limpide.engine.receipts import Settled
-from limpide.engine.request import Vocabulary
 from limpide.engine.sampler import Chosen, Sampler
 from limpide.engine.sequence import Sequence
+from limpide.engine.thinking import encode_inside
+from limpide.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Choice:
         sampler: Sampler,
         settled: Settled,
         output: Output,
-        vocabulary: Vocabulary,
+        tokenizer: Tokenizer,
+        vocab_size: int,
         on_end: Callable[[Ending], None],
         eos_closes: bool,
     ) -> None:
@@ -54,8 +56,9 @@ class Choice:
         self._sampler = sampler
         self._settled = settled
         self._output = output
-        self._vocabulary = vocabulary
-        self._eos_ids = frozenset() if sampling.ignore_eos else vocabulary.eos_ids
+        self._tokenizer = tokenizer
+        self._vocab_size = vocab_size
+        self._eos_ids = frozenset() if sampling.ignore_eos else tokenizer.eos_ids
         self._on_end = on_end
         self._eos_closes = eos_closes
         self._chosen: Chosen | None = None
@@ -73,7 +76,7 @@ class Choice:
 
     def on_logits(self, position: int, logits: npt.NDArray[np.float32]) -> None:
         """Choose the next token. Nothing is changed yet: see Owner."""
-        self._chosen = self._sampler.choose(logits[-1], self.num_generated)
+        self._chosen = self._sampler.choose(logits[-1, : self._vocab_size], self.num_generated)
 
     def on_commit(self) -> bool:
         """Take the chosen token over, if the step came as far as the last token."""
@@ -118,7 +121,7 @@ class Choice:
 
     def _close_thinking(self) -> None:
         """Append what closes the thinking; the next step computes it like any other tokens, and the answer follows."""
-        tokens = self._vocabulary.encode(self._output.gate.closing_text(), special=True)
+        tokens = encode_inside(self._tokenizer, self._output.gate.closing_text())
         for token in tokens:
             self._append(token)
         self._output.close_thinking(len(tokens))

@@ -12,9 +12,9 @@ from limpide.cache import PagedCache
 from limpide.core.errors import ContextExceeded, EngineStopped, InvalidParameter
 from limpide.core.ports import Scored
 from limpide.engine.choice import Choice
-from limpide.engine.output import Detokenizes, Output
+from limpide.engine.output import Output
 from limpide.engine.receipts import Identity, settle
-from limpide.engine.request import EngineRequest, Model, Vocabulary
+from limpide.engine.request import EngineRequest, Model
 from limpide.engine.runner import Runner
 from limpide.engine.sampler import Sampler
 from limpide.engine.scheduler import Plan, Scheduler
@@ -22,7 +22,9 @@ from limpide.engine.scoring import Scoring
 from limpide.engine.sequence import Sequence as Line
 from limpide.engine.stops import StopFilter
 from limpide.engine.stream import Job, Stream
-from limpide.engine.thinking import ThinkingGate
+from limpide.engine.thinking import ThinkingGate, encode_inside
+from limpide.text.detokenizer import Detokenizer
+from limpide.text.tokenizer import Tokenizer
 
 _State = Literal["between", "scheduling", "running", "committing"]
 
@@ -40,11 +42,10 @@ class Engine:
     def __init__(
         self,
         model: Model,
-        vocabulary: Vocabulary,
+        tokenizer: Tokenizer,
         cache: PagedCache,
         *,
         context: int,
-        detokenizer: Callable[[], Detokenizes],
         max_batch: int = 32,
         token_budget: int = 512,
         vocab_size: int | None = None,
@@ -57,9 +58,9 @@ class Engine:
         self.context = context
         self.identity = identity or Identity()
         self._runner = Runner(model, cache)
-        self._vocabulary = vocabulary
-        self._vocab_size = vocab_size or vocabulary.vocab_size
-        self._detokenizer = detokenizer
+        self._tokenizer = tokenizer
+        # Some models have more rows of logits than there are tokens; nobody was trained to write the surplus.
+        self._vocab_size = min(vocab_size or tokenizer.vocab_size, tokenizer.vocab_size)
         self._numbers = count()
         self._jobs: dict[Line, Job] = {}
         self._inbox: deque[Callable[[], None]] = deque()
@@ -84,7 +85,7 @@ class Engine:
         Raises EmptyPrompt, ContextExceeded, OutOfMemory, InvalidParameter, EngineStopped before anything is queued.
         """
         plan = request.thinking
-        closing = len(self._vocabulary.encode(plan.forced_close, special=True)) if plan else 0
+        closing = len(encode_inside(self._tokenizer, plan.forced_close)) if plan else 0
         prompt = [int(token) for token in request.prompt]
         self._check_tokens(prompt)
         settled = settle(request, context=self.context, capacity=self.capacity, closing_tokens=closing)
@@ -95,8 +96,8 @@ class Engine:
                 request.sampling, seed=settled.seed, index=index, prompt=prompt, vocab_size=self._vocab_size
             )
             output = Output(
-                vocabulary=self._vocabulary,
-                detokenizer=self._detokenizer(),
+                tokenizer=self._tokenizer,
+                detokenizer=Detokenizer(self._tokenizer, continuation=request.continuation),
                 gate=ThinkingGate(plan, settled.budget),
                 stops=StopFilter(request.sampling.stop),
                 emit=job.events.append,
@@ -111,7 +112,8 @@ class Engine:
                 sampler=sampler,
                 settled=settled,
                 output=output,
-                vocabulary=self._vocabulary,
+                tokenizer=self._tokenizer,
+                vocab_size=self._vocab_size,
                 on_end=job.end,
                 eos_closes=bool(plan and plan.eos_closes),
             )

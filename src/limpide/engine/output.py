@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from limpide.core.events import Event, TextDelta, ThinkingDelta, TokenProbability
-from limpide.engine.request import Vocabulary
 from limpide.engine.sampler import Chosen
 from limpide.engine.stops import StopFilter
 from limpide.engine.thinking import Phase, Segment, ThinkingGate
+from limpide.text.detokenizer import Detokenizer
+from limpide.text.tokenizer import Tokenizer
 
 Emit = Callable[[Event], None]
-
-
-class Detokenizes(Protocol):
-    """Incremental detokenizer: `limpide.text.Detokenizer`."""
-
-    def push(self, token: int) -> str: ...  # noqa: D102
-    def flush(self) -> str: ...  # noqa: D102
 
 
 class _Channel:
@@ -42,8 +35,8 @@ class Output:
     def __init__(
         self,
         *,
-        vocabulary: Vocabulary,
-        detokenizer: Detokenizes,
+        tokenizer: Tokenizer,
+        detokenizer: Detokenizer,
         gate: ThinkingGate,
         stops: StopFilter,
         emit: Emit,
@@ -51,14 +44,14 @@ class Output:
         markers: str = "",
     ) -> None:
         self.gate = gate
-        self._vocabulary = vocabulary
+        self._tokenizer = tokenizer
         self._detokenizer = detokenizer
         self._stops = stops
         self._emit = emit
         self._index = index
         # A detokenizer leaves special tokens out, but the markers of some models are made of them.
         self._marker_tokens = {
-            token: text for text, token in vocabulary.special_tokens.items() if markers and text in markers
+            token: text for text, token in tokenizer.special_tokens.items() if markers and text in markers
         }
         self._thinking = _Channel()
         self._answer = _Channel()
@@ -76,8 +69,8 @@ class Output:
             channel = self._thinking if thinking else self._answer
             channel.pending.append((self._stops.num_seen, probability))
         text = self._detokenizer.push(chosen.token)
-        if thinking and chosen.token in self._marker_tokens:
-            text += self._marker_tokens[chosen.token]
+        if thinking and not text:
+            text = self._marker_tokens.get(chosen.token, "")
         self._show(self.gate.push(text))
         if thinking and self.gate.phase is Phase.ANSWER:
             self._settle_thinking()
@@ -119,6 +112,6 @@ class Output:
             self._thinking.pending = []
 
     def _probability(self, token: int, logprob: float, top: tuple[tuple[int, float], ...]) -> TokenProbability:
-        raw = self._vocabulary.token_bytes(token)
+        raw = self._tokenizer.token_bytes(token)
         alternatives = tuple(self._probability(other, value, ()) for other, value in top)
         return TokenProbability(token, raw.decode("utf-8", errors="replace"), raw, logprob, alternatives)

@@ -13,7 +13,7 @@ from limpide.core.sampling import Sampling
 
 if TYPE_CHECKING:
     from limpide.layers.kv import KVView
-    from limpide.text.thinking import ThinkingPlan
+    from limpide.text import ThinkingPlan
 
 
 class Model(Protocol):
@@ -26,19 +26,6 @@ class Model(Protocol):
         """float32 [R, vocab] for hidden states [R, hidden]."""
 
 
-class Vocabulary(Protocol):
-    """What the engine needs of a tokenizer: `limpide.text.Tokenizer`, or anything that behaves like it."""
-
-    @property
-    def vocab_size(self) -> int: ...  # noqa: D102
-    @property
-    def eos_ids(self) -> frozenset[int]: ...  # noqa: D102
-    @property
-    def special_tokens(self) -> Mapping[str, int]: ...  # noqa: D102
-    def encode(self, text: str, *, special: bool = False, bos: bool = False) -> list[int]: ...  # noqa: D102
-    def token_bytes(self, token: int) -> bytes: ...  # noqa: D102
-
-
 @dataclass(frozen=True, slots=True)
 class EngineRequest:
     """One prompt to go on with."""
@@ -47,5 +34,7 @@ class EngineRequest:
     sampling: Sampling = field(default_factory=Sampling)
     thinking: ThinkingPlan | None = None
     """None: all that comes is the answer."""
+    continuation: bool = False
+    """The tokens go on from text that the reader has in front of him, so a space at the beginning is kept."""
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     """What the caller already knows for the receipt; the engine adds sampling's parameters and may clamp `think`."""

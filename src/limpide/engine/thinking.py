@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from limpide.engine.stops import held_suffix
 
 if TYPE_CHECKING:
-    from limpide.text.thinking import ThinkingPlan
+    from limpide.text import ThinkingPlan, Tokenizer
 
 
 class Phase(Enum):
@@ -38,6 +38,8 @@ class ThinkingGate:
         self._held = ""
         self._strip = False
         self._num_opening = 0
+        # Told that its thinking is open, a model may still open it once more, out of habit.
+        self._repeats = bool(plan and plan.starts_thinking and plan.open_marker)
         if plan and plan.starts_thinking:
             self.phase = Phase.THINKING
         else:
@@ -74,8 +76,9 @@ class ThinkingGate:
     def closing_text(self) -> str:
         """What has to be appended to close the thinking here. A marker that is already half written is completed."""
         text = self._forced_close
-        at = text.find(self._close) if self._close and self._held else -1
-        return text if at < 0 else text[at + len(self._held) :]
+        half = self._held if self._close and self._close.startswith(self._held) else ""
+        at = text.find(self._close) if self._close and half else -1
+        return text if at < 0 else text[at + len(half) :]
 
     def close(self, num_tokens: int, undecoded: str = "") -> list[Segment]:
         """The thinking was closed by appending `num_tokens` tokens. undecoded: text that was still held before them."""
@@ -110,6 +113,13 @@ class ThinkingGate:
     def _thinking(self, text: str) -> list[Segment]:
         text = self._held + text
         self._held = ""
+        if self._repeats and self._open:
+            begun = text.lstrip()
+            if self._open.startswith(begun) and begun != self._open:
+                self._held = text
+                return []
+            self._repeats = False
+            text = begun.removeprefix(self._open) if begun.startswith(self._open) else text
         if self._close is None:
             return _segment(True, text)
         at = text.find(self._close)
@@ -133,3 +143,11 @@ class ThinkingGate:
 
 def _segment(thinking: bool, text: str) -> list[Segment]:
     return [(thinking, text)] if text else []
+
+
+def encode_inside(tokenizer: Tokenizer, text: str) -> list[int]:
+    """Ids of trusted text that goes on from what is there: its markers are special tokens, no space is put in front."""
+    ids: list[int] = []
+    for part in tokenizer.split_special(text):
+        ids.extend([part] if isinstance(part, int) else tokenizer.encode_part(part, first=False))
+    return ids

@@ -1,0 +1,35 @@
+"""A tokenizer whose tokens are bytes, for models that have none of their own."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from limpide.text.tokenizer import Tokenizer
+from limpide.text.vocabulary import AddedToken, AddedTokens, Vocabulary
+
+SPECIAL = ("<|bos|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>")
+BOS, END, ASSISTANT = 256, 257, 260
+
+
+def byte_tokenizer(vocab_size: int = 256 + len(SPECIAL)) -> Tokenizer:
+    """Ids below 256 are bytes, then come `SPECIAL`. Ids after those, if `vocab_size` leaves any, have no text."""
+    added = AddedTokens(AddedToken(text, 256 + i) for i, text in enumerate(SPECIAL))
+    names = {token: text for text, token in added.ids.items()}
+
+    def token_bytes(token: int) -> bytes:
+        return bytes([token]) if token < 256 else names.get(token, "").encode()
+
+    return Tokenizer(
+        Vocabulary(
+            size=vocab_size,
+            encode_plain=lambda text, _first: list(text.encode()),
+            token_bytes=token_bytes,
+            special=added,
+            hidden=frozenset(range(256, vocab_size)),
+            bos_id=BOS,
+            eos_ids=frozenset({END}),
+            add_bos=True,
+            space_prefix=False,
+            hashed=lambda: sha256(repr((SPECIAL, vocab_size)).encode()).hexdigest(),
+        )
+    )

@@ -1,0 +1,290 @@
+"""A model in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from limpide.backends.memory import plan_cache
+from limpide.backends.parts import BackgroundHash, read_template, read_tokenizer, template_source
+from limpide.backends.splitting import split_continuation
+from limpide.cache import PagedCache, PlainKV
+from limpide.core.errors import (
+    ChatUnsupported,
+    ContextExceeded,
+    EmptyPrompt,
+    EngineStopped,
+    InvalidParameter,
+    TokenizerUnavailable,
+)
+from limpide.core.ports import ChatRequest, ModelInfo, Scored
+from limpide.core.receipt import Numerics, Outcome
+from limpide.core.sampling import Sampling
+from limpide.core.thinking import Capability
+from limpide.engine.engine import Engine
+from limpide.engine.receipts import Identity
+from limpide.engine.request import EngineRequest, Model
+from limpide.engine.runner import LOGITS_TILE
+from limpide.engine.stream import Stream
+from limpide.formats import Checkpoint, open_checkpoint
+from limpide.models import load_model
+from limpide.text import ChatTemplate, ThinkingDialect, Tokenizer, detect_dialect, dialect_for, encode_chat
+
+_DTYPES = {"exact": torch.float32, "fast": torch.float16}
+
+
+class Spec(Protocol):
+    """What has to be known of a model before it runs."""
+
+    @property
+    def family(self) -> str: ...  # noqa: D102
+    @property
+    def vocab_size(self) -> int: ...  # noqa: D102
+    @property
+    def context(self) -> int: ...  # noqa: D102
+    @property
+    def kv_shapes(self) -> Sequence[tuple[int, int]]: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What turns messages into tokens and back."""
+
+    tokenizer: Tokenizer
+    template: ChatTemplate | None
+    dialect: ThinkingDialect
+
+
+class LocalBackend:
+    """A model, its tokenizer and an engine over both. Thread-safe.
+
+    `open` makes one from a file; the constructor takes the parts, and `text=None` is a model that speaks tokens only.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        spec: Spec,
+        text: Text | None,
+        *,
+        name: str,
+        numerics: Numerics = "exact",
+        context: int | None = None,
+        max_batch: int = 32,
+        token_budget: int = 512,
+        cache_bytes: int | None = None,
+        licence: str | None = None,
+        weights_sha256: Callable[[], str | None] = lambda: None,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._model: Model | None = model
+        self._spec = spec
+        self._text = text
+        self._on_close = on_close
+        self._why_no_text: Exception | None = None
+        dtype = _DTYPES[numerics]
+        limit, num_blocks = plan_cache(
+            spec.kv_shapes, dtype, model_context=spec.context, context=context, cache_bytes=cache_bytes
+        )
+        self._info = ModelInfo(
+            name=name,
+            architecture=spec.family,
+            context=limit,
+            thinking=text.dialect.capability if text else Capability.NONE,
+            chat=text is not None and text.template is not None,
+            licence=licence,
+            numerics=numerics,
+        )
+        self._engine: Engine | None = None
+        if text is not None:
+            self._engine = Engine(
+                model,
+                text.tokenizer,
+                PagedCache(spec.kv_shapes, num_blocks, dtype=dtype, max_sequences=max_batch),
+                context=limit,
+                max_batch=max_batch,
+                token_budget=token_budget,
+                vocab_size=spec.vocab_size,
+                identity=Identity(
+                    model=name,
+                    numerics=numerics,
+                    tokenizer_sha256=text.tokenizer.sha256,
+                    template_sha256=text.template.sha256 if text.template else None,
+                    weights_sha256=weights_sha256,
+                ),
+            )
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        name: str | None = None,
+        numerics: Numerics = "fast",
+        context: int | None = None,
+        max_batch: int = 32,
+        cache_bytes: int | None = None,
+        licence: str | None = None,
+        sha256: str | None = None,
+        dialect: str | None = None,
+    ) -> LocalBackend:
+        """Load a .gguf file or a Hugging Face folder.
+
+        context: tokens of prompt and answer together; None is what the model was made for, or what fits in memory
+        (`info.context` says which). cache_bytes: for keys and values; None takes what is sensible here. sha256: of the
+        weights, if it is known already; otherwise they are hashed in the background. dialect: name of the thinking
+        dialect; None finds it from the template.
+
+        Raises CorruptModelFile, ModelFileMissing, UnsupportedArchitecture, UnsupportedConfig, UnsupportedFormat,
+        OutOfMemory, InvalidParameter. A missing tokenizer is no error until text is asked for.
+        """
+        checkpoint = open_checkpoint(Path(path))
+        try:
+            text, trouble = _read_text(checkpoint, dialect)
+            model = load_model(checkpoint, numerics=numerics)
+            hashed = BackgroundHash(lambda: checkpoint.sha256, sha256)
+            backend = cls(
+                model,
+                model.spec,
+                text,
+                name=name or Path(path).stem,
+                numerics=numerics,
+                context=context,
+                max_batch=max_batch,
+                cache_bytes=cache_bytes,
+                licence=licence,
+                weights_sha256=hashed,
+                on_close=checkpoint.close,
+            )
+        except BaseException:
+            checkpoint.close()
+            raise
+        backend._why_no_text = trouble
+        hashed.start()
+        return backend
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model behind it; `context` is what can really be used here."""
+        return self._info
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, for servers that drive it themselves. Raises TokenizerUnavailable without a tokenizer."""
+        if self._engine is None:
+            if self._model is None:
+                raise EngineStopped("the model is closed", hint="load it again")
+            raise self._why_no_text or TokenizerUnavailable(f"{self._info.name} has no tokenizer")
+        return self._engine
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer. Raises TokenizerUnavailable if it has none."""
+        return self._texts().tokenizer
+
+    def stream(self, request: ChatRequest) -> Stream:
+        """Answer a conversation. Closing or dropping the stream aborts it; it can be read from any thread.
+
+        Raises ChatUnsupported, ThinkingUnsupported, TemplateError, ContextExceeded, InvalidParameter, … at once.
+        """
+        return self.engine.submit(self.prepare(request))
+
+    def prepare(self, request: ChatRequest) -> EngineRequest:
+        """A conversation as the engine takes it: encoded, and with its plan for the thinking. Raises as `stream`."""
+        text = self._texts()
+        if text.template is None:
+            raise ChatUnsupported(
+                f"{self._info.name} has no chat template: it is a base model, which only continues text",
+                expected="raw text",
+                hint="`limpide ask --raw`, or `complete` in Python; or use a model that was tuned for instructions",
+            )
+        if request.tools:
+            raise InvalidParameter(
+                "tools", [tool.name for tool in request.tools], "none: the calls of local models are not read yet"
+            )
+        prepared = text.dialect.prepare(request.messages, request.thinking)
+        prompt = encode_chat(
+            text.tokenizer, text.template, prepared.messages, suffix=prepared.suffix, **prepared.template_kwargs
+        )
+        outcome = Outcome("applied", str(request.thinking), request.thinking.budget, prepared.note)
+        plan = prepared.plan if request.thinking.enabled else None
+        return EngineRequest(prompt, request.sampling, plan, outcomes={"think": outcome})
+
+    def complete(self, text: str, sampling: Sampling | None = None) -> Stream:
+        """Continue raw text, without a template. Raises EmptyPrompt, ContextExceeded, TokenizerUnavailable, …"""
+        if not text:
+            raise EmptyPrompt("the text is empty", expected="some text to continue")
+        tokens = self._texts().tokenizer.encode(text, bos=True)
+        return self.engine.submit(EngineRequest(tokens, sampling or Sampling(), continuation=True))
+
+    def score(self, context: str, continuations: Sequence[str]) -> list[Scored]:
+        """Log-likelihood of each continuation after the context, in nats, one number per token.
+
+        Context and continuation are encoded together, as the model would have read them. Tokens of a word that the
+        border cuts count as continuation. Raises ContextExceeded, TokenizerUnavailable, EngineStopped.
+        """
+        tokenizer = self._texts().tokenizer
+        items = [split_continuation(tokenizer, context, each) for each in continuations]
+        return self.engine.score(items)
+
+    def score_tokens(self, items: Sequence[tuple[Sequence[int], int]]) -> list[Scored]:
+        """Log-likelihood of tokens[start:] after tokens[:start], for each (tokens, start)."""
+        return self.engine.score(items)
+
+    def logits(self, token_ids: Sequence[int]) -> npt.NDArray[np.float32]:
+        """float32 [positions, vocab]: row i is what the model expects after token i. One plain pass, no cache.
+
+        Works without a tokenizer. Raises EmptyPrompt, InvalidParameter for an id outside the vocabulary,
+        ContextExceeded for more positions than the model was made for, EngineStopped.
+        """
+        model = self._model
+        if model is None:
+            raise EngineStopped("the model is closed", hint="load it again")
+        count = len(token_ids)
+        if count == 0:
+            raise EmptyPrompt("there are no tokens", expected="at least one token id")
+        if count > self._spec.context:
+            raise ContextExceeded(count, self._spec.context)
+        tokens = np.array(token_ids, dtype=np.int64)
+        for token in (int(tokens.min()), int(tokens.max())):
+            if not 0 <= token < self._spec.vocab_size:
+                raise InvalidParameter("token id", token, f"from 0 to {self._spec.vocab_size - 1}")
+        out = np.empty((count, self._spec.vocab_size), dtype=np.float32)
+        with torch.inference_mode():
+            hidden = model.forward(torch.from_numpy(tokens), torch.arange(count), PlainKV([count]))
+            for start in range(0, count, LOGITS_TILE):
+                rows = hidden[start : start + LOGITS_TILE]
+                out[start : start + LOGITS_TILE] = model.logits(rows).numpy()
+        return out
+
+    def close(self) -> None:
+        """End what runs and give memory and files back. Safe to call twice."""
+        if self._engine is not None:
+            self._engine.close()
+        self._engine = None
+        if self._model is not None:
+            self._model = None
+            self._on_close()
+
+    def _texts(self) -> Text:
+        self.engine  # noqa: B018 - says why there is none
+        if self._text is None:
+            raise AssertionError("an engine without text")
+        return self._text
+
+
+def _read_text(checkpoint: Checkpoint, dialect: str | None) -> tuple[Text | None, Exception | None]:
+    try:
+        tokenizer = read_tokenizer(checkpoint)
+    except TokenizerUnavailable as error:
+        return None, error
+    source = template_source(checkpoint)
+    architecture = str(checkpoint.config.get("general.architecture") or checkpoint.config.get("model_type") or "")
+    found = dialect_for(dialect) if dialect else detect_dialect(source, architecture)
+    return Text(tokenizer, read_template(checkpoint, tokenizer), found), None

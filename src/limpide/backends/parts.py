@@ -1,0 +1,103 @@
+"""What a checkpoint has beside its weights: tokenizer, chat template, a hash."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from limpide.core.errors import CorruptModelFile
+from limpide.formats import Checkpoint
+from limpide.text import ChatTemplate, Tokenizer
+
+MAX_CONFIG_BYTES = 1 << 24
+_HINT = "get the file again from its publisher"
+
+
+def read_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
+    """The checkpoint's tokenizer. Raises TokenizerUnavailable if it has none that we can read, CorruptModelFile."""
+    if checkpoint.kind == "gguf":
+        return Tokenizer.from_gguf(checkpoint.config)
+    return Tokenizer.from_folder(_folder(checkpoint))
+
+
+def read_template(checkpoint: Checkpoint, tokenizer: Tokenizer) -> ChatTemplate | None:
+    """The checkpoint's chat template, if it has one."""
+    source = template_source(checkpoint)
+    if source is None:
+        return None
+    names = {token: text for text, token in tokenizer.special_tokens.items()}
+    bos = "" if tokenizer.bos_id is None else names.get(tokenizer.bos_id, "")
+    eos = next((names[token] for token in sorted(tokenizer.eos_ids) if token in names), "")
+    return ChatTemplate(source, bos_token=bos, eos_token=eos)
+
+
+def template_source(checkpoint: Checkpoint) -> str | None:
+    """Source of the chat template: in a GGUF's metadata, or in a folder's chat_template.jinja or tokenizer_config.json.
+
+    Raises CorruptModelFile if what should be a template is something else.
+    """
+    if checkpoint.kind == "gguf":
+        return _template(checkpoint.config.get("tokenizer.chat_template"), checkpoint.path.name)
+    folder = _folder(checkpoint)
+    source = _read(folder / "chat_template.jinja")
+    if source is not None:
+        return source
+    config = _read(folder / "tokenizer_config.json")
+    if config is None:
+        return None
+    try:
+        settings = json.loads(config)
+    except (ValueError, RecursionError) as error:
+        raise CorruptModelFile(f"tokenizer_config.json is no JSON: {error}", hint=_HINT) from None
+    found = settings.get("chat_template") if isinstance(settings, dict) else None
+    if isinstance(found, list):  # several, by name
+        named = {each.get("name"): each.get("template") for each in found if isinstance(each, dict)}
+        found = named.get("default")
+    return _template(found, "tokenizer_config.json")
+
+
+def _template(found: object, where: str) -> str | None:
+    if found is None or isinstance(found, str):
+        return found
+    raise CorruptModelFile(f"the chat template in {where} is no text", hint=_HINT)
+
+
+def _read(path: Path) -> str | None:
+    if not path.is_file():
+        return None
+    if path.stat().st_size > MAX_CONFIG_BYTES:
+        raise CorruptModelFile(f"{path.name} has {path.stat().st_size} bytes", expected=f"at most {MAX_CONFIG_BYTES}")
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise CorruptModelFile(f"{path.name} is not UTF-8: {error.reason}", hint=_HINT) from None
+
+
+class BackgroundHash:
+    """A hash that is computed while the model is already answering, and waited for when it is needed."""
+
+    def __init__(self, compute: Callable[[], str], known: str | None = None) -> None:
+        self._compute = compute
+        self._result = known
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Begin in a thread of its own, unless it is known."""
+        if self._result is None:
+            threading.Thread(target=self, name="limpide-hash", daemon=True).start()
+
+    def __call__(self) -> str | None:
+        """The hash; None if the file can't be read any more."""
+        with self._lock:
+            if self._result is None:
+                try:
+                    self._result = self._compute()
+                except OSError:
+                    return None
+            return self._result
+
+
+def _folder(checkpoint: Checkpoint) -> Path:
+    return checkpoint.path if checkpoint.path.is_dir() else checkpoint.path.parent
