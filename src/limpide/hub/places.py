@@ -12,7 +12,7 @@ _TRUE = {"1", "true", "yes", "on"}
 def _from_environment(*names: str) -> Path | None:
     for name in names:
         if value := os.environ.get(name):
-            return Path(value).expanduser()
+            return Path(value).expanduser().absolute()  # pip runs in a directory of its own
     return None
 
 

@@ -163,12 +163,12 @@ class Store:
         return None
 
     def _fetch(self, entry: CatalogEntry, progress: Progress) -> Installed:
-        failures: dict[str, Exception] = {}
+        failures: list[Exception] = []
         for source in entry.sources:
             try:
                 return self._fetch_from(source, entry, progress)
             except (SourceFailed, ChecksumMismatch, DiskFull) as error:
-                failures[source.label] = error
+                failures.append(error)
                 if source is not entry.sources[-1]:
                     progress.message(f"{_first_line(error)}; trying the next source")
         raise _verdict(entry, failures)
@@ -279,13 +279,13 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
-def _verdict(entry: CatalogEntry, failures: dict[str, Exception]) -> LimpideError:
+def _verdict(entry: CatalogEntry, failures: list[Exception]) -> LimpideError:
     """One error for all sources: the one that a person can do most about, with what each source said."""
     for kind in (ChecksumMismatch, DiskFull):
-        for error in failures.values():
+        for error in failures:
             if isinstance(error, kind):
                 return error
-    said = "".join(f"\n  - {label}: {_first_line(error)}" for label, error in failures.items())
+    said = "".join(f"\n  - {_first_line(error)}" for error in failures)
     return DownloadFailed(
         f"no source delivered {entry.name}:{said}",
         expected="one of them within reach",

