@@ -63,10 +63,10 @@ QWEN2 = PreTokenizer((_QWEN2,), normalizer="NFC")
 O200K = PreTokenizer((_O200K,))
 
 PRE_TOKENIZERS: Final[dict[str, PreTokenizer]] = {
-    **dict.fromkeys(("gpt-2", "phi-2", "olmo", "mpt", "jais", "trillion", "gigachat", "mellum", "exaone4"), GPT2),
-    **dict.fromkeys(
-        ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"), DIGITS_GPT2
-    ),
+    **dict.fromkeys(("gpt-2", "phi-2", "jais", "trillion", "gigachat", "mellum", "exaone4"), GPT2),
+    **dict.fromkeys(("olmo", "mpt"), PreTokenizer((_GPT2,), normalizer="NFC")),
+    **dict.fromkeys(("smollm", "starcoder", "refact", "codeshell", "exaone", "minerva-7b", "mellum2"), DIGITS_GPT2),
+    "command-r": PreTokenizer((DIGITS, _GPT2), normalizer="NFC"),
     **dict.fromkeys(("llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"), LLAMA3),
     **dict.fromkeys(("dbrx", "smaug-bpe", "chatglm-bpe"), PreTokenizer((_LLAMA3,))),
     **dict.fromkeys(("glm4", "glm5"), PreTokenizer((_LLAMA3,), whole_words=True)),

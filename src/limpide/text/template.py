@@ -20,7 +20,7 @@ from limpide.core.messages import Message, Tool
 MAX_SOURCE_CHARACTERS = 1 << 20
 MAX_ADDED_CHARACTERS = 1 << 20
 """What a template may write beyond four times what it was given."""
-PROCESSOR_SECONDS = 0.75
+PROCESSOR_SECONDS = 0.5
 WALL_SECONDS = 10.0
 """Only for systems that can't limit processor time, and for machines that are busy."""
 _WORKER = Path(__file__).with_name("template_worker.py")

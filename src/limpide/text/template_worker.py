@@ -27,7 +27,7 @@ import jinja2.parser
 import jinja2.sandbox
 from jinja2.exceptions import SecurityError
 
-MEMORY_BYTES = 1 << 30
+MEMORY_BYTES = 1 << 29
 _CACHED_TEMPLATES = 32
 _WARM_UP = (
     "{% set a = 'é' %}{% for b in [a, x] %}{{ loop.index ~ b|trim|upper|tojson }}{% endfor %}"
@@ -72,11 +72,17 @@ def tojson(
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
-def make_environment() -> jinja2.sandbox.ImmutableSandboxedEnvironment:
+class Environment(jinja2.sandbox.ImmutableSandboxedEnvironment):
+    """The sandbox, where reaching for internals is an error at once and not an empty text."""
+
+    def unsafe_undefined(self, obj: Any, attribute: str) -> NoReturn:
+        """Refuse."""
+        raise SecurityError(f"{attribute!r} of a {type(obj).__name__}")
+
+
+def make_environment() -> Environment:
     """The dialect of Jinja that chat templates are written in."""
-    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", Generation]
-    )
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", Generation])
     environment.globals.update(raise_exception=raise_exception, strftime_now=strftime_now)
     environment.filters["tojson"] = tojson
     del environment.globals["lipsum"], environment.filters["random"]  # the same request must give the same prompt
