@@ -31,6 +31,7 @@ class Attention(nn.Module):
         self.o = Linear(weights.at("o"), bias=spec.out_bias)
         self.q_norm = make_norm(spec.qk_norm, weights.at("q_norm")) if spec.qk_norm else None
         self.k_norm = make_norm(spec.qk_norm, weights.at("k_norm")) if spec.qk_norm else None
+        self.v_norm = make_norm(spec.v_norm, weights.at("v_norm")) if spec.v_norm else None
         self.sinks = nn.Parameter(weights.vector("sinks"), requires_grad=False) if spec.sinks else None
         self._tap = f"blocks.{layer}.attn."
 
@@ -40,16 +41,25 @@ class Attention(nn.Module):
         q, k, v = self._project(x)
         if taps is not None:
             q, k, v = taps(self._tap + "q", q), taps(self._tap + "k", k), taps(self._tap + "v", v)
-        if self.q_norm is not None and self.k_norm is not None:
-            q, k = self.q_norm(q), self.k_norm(k)
+        if not spec.qk_norm_after_rope:
+            q, k = self._normed(q, k)
         if spec.rope is not None:
             rotation = step.rotations[spec.rope]
             q, k = rotate(q, rotation), rotate(k, rotation)
+        if spec.qk_norm_after_rope:
+            q, k = self._normed(q, k)
+        if self.v_norm is not None:
+            v = self.v_norm(v)
         heads = attend(q, k, v, layer=self.layer, spec=spec, step=step, sinks=self.sinks)
         if taps is not None:
             heads = taps(self._tap + "heads", heads)
         output: Tensor = self.o(heads.flatten(1))
         return output
+
+    def _normed(self, q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+        if self.q_norm is None or self.k_norm is None:
+            return q, k
+        return self.q_norm(q), self.k_norm(k)
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         spec = self.spec

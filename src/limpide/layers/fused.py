@@ -13,8 +13,8 @@ from torch import Tensor
 
 from limpide.kernels import matmul, paged
 from limpide.layers.linear import Linear
-from limpide.layers.norm import RMSNorm
-from limpide.layers.spec import BlockSpec
+from limpide.layers.norm import Norm, RMSNorm
+from limpide.layers.spec import AttentionSpec, BlockSpec, MLPSpec
 from limpide.quant import QuantTensor
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ class FusedBlock:
         block, attn, pages = self._block, self._block.attn, step.kv.pages
         if pages is None or self._rope is None:
             raise AssertionError("the fused path was chosen without pages or rope")
-        rounded = matmul.round_norm(x, block.attn_norm.weight, block.attn_norm.eps)
+        norm, q_norm, k_norm = _rms(block.attn_norm), attn.q_norm, attn.k_norm
+        rounded = matmul.round_norm(x, norm.weight, norm.eps)
         q, k, v = _multiply(rounded, (attn.q, attn.k, attn.v))
         pools = pages.pool(self._layer)
-        norms = attn.q_norm, attn.k_norm
         paged.place(
             q,
             k,
@@ -63,8 +63,8 @@ class FusedBlock:
             tables=step.tables(self._rope),
             slots=pages.slots,
             pools=pools,
-            norms=None if norms[0] is None or norms[1] is None else (norms[0].weight, norms[1].weight),
-            epsilon=0.0 if norms[0] is None else norms[0].eps,
+            norms=None if q_norm is None or k_norm is None else (_rms(q_norm).weight, _rms(k_norm).weight),
+            epsilon=0.0 if q_norm is None else q_norm.eps,
         )
         mixed = paged.attend(
             q,
@@ -80,7 +80,8 @@ class FusedBlock:
         block, mlp = self._block, self._block.mlp
         if mlp.gate is None:
             raise AssertionError("the fused path was chosen without a gate")
-        rounded = matmul.round_norm(x, block.mlp_norm.weight, block.mlp_norm.eps)
+        norm = _rms(block.mlp_norm)
+        rounded = matmul.round_norm(x, norm.weight, norm.eps)
         gate, up = _multiply(rounded, (mlp.gate, mlp.up))
         _add(x, matmul.round_gated(gate, up, self._gate), mlp.down, block.mlp_post_norm)
 
@@ -100,14 +101,20 @@ def _multiply(x: matmul.ByteRows, linears: tuple[Linear, ...]) -> list[Tensor]:
     return [matmul.multiply(x, [weight.data], weight.format.name)[0] for weight in weights]
 
 
-def _add(x: Tensor, rounded: matmul.ByteRows, linear: Linear, norm: RMSNorm | None) -> None:
+def _add(x: Tensor, rounded: matmul.ByteRows, linear: Linear, norm: Norm | None) -> None:
     """x += norm(rounded · Wᵀ), in place."""
     weight = _blocks(linear)
     if norm is None:
         matmul.multiply(rounded, [weight.data], weight.format.name, add_to=x)
     else:
         (y,) = matmul.multiply(rounded, [weight.data], weight.format.name)
-        matmul.add_norm(x, y, norm.weight, norm.eps)
+        matmul.add_norm(x, y, _rms(norm).weight, norm.eps)
+
+
+def _rms(norm: Norm) -> RMSNorm:
+    if not isinstance(norm, RMSNorm):
+        raise TypeError("the fused path was chosen for another norm")
+    return norm
 
 
 def _blocks(linear: Linear) -> QuantTensor:
@@ -135,14 +142,22 @@ def _supported(block: Block) -> bool:
             and matmul.supports(linear.weight.format.name, linear.shape[1])
             for linear in linears
         )
-        and spec.norm.kind == "rms"
-        and (attention.qk_norm is None or attention.qk_norm.kind == "rms")
-        and spec.residual_scale == 1.0
-        and attention.softcap is None
-        and not attention.sinks
+        and spec == _known(spec)
+        and all(norm.kind == "rms" and norm.weighted for norm in (spec.norm, attention.qk_norm) if norm is not None)
         and attention.mask.kind != "chunk"
         and rope is not None
         and rope.style == "half"
         and rope.dims == attention.head_dim
         and paged.supports(heads_of(spec))
+    )
+
+
+def _known(spec: BlockSpec) -> BlockSpec:
+    """The same block without any switch that the kernels don't know: whatever is added to the description later."""
+    a, mlp = spec.attention, spec.feed_forward
+    return BlockSpec(
+        AttentionSpec(a.heads, a.kv_heads, a.head_dim, a.scale, a.rope, a.mask, a.qk_norm),
+        MLPSpec(mlp.width, mlp.activation, mlp.gated),
+        spec.norm,
+        spec.placement,
     )

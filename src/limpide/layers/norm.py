@@ -44,6 +44,24 @@ class LayerNorm(nn.Module):
         return functional.layer_norm(x, self._dims, self.weight, self.bias, self.eps)
 
 
-def make_norm(spec: NormSpec, weights: Weights) -> RMSNorm | LayerNorm:
+class Unit(nn.Module):
+    """A norm without weight: x / √(mean(x²) + eps), or (x − mean) / √(variance + eps)."""
+
+    def __init__(self, spec: NormSpec) -> None:
+        super().__init__()
+        self.eps = spec.eps
+        self._norm = functional.rms_norm if spec.kind == "rms" else functional.layer_norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., n] to [..., n]."""
+        return self._norm(x, (x.shape[-1],), eps=self.eps)
+
+
+Norm = RMSNorm | LayerNorm | Unit
+
+
+def make_norm(spec: NormSpec, weights: Weights) -> Norm:
     """The norm that the description asks for."""
+    if not spec.weighted:
+        return Unit(spec)
     return RMSNorm(spec, weights) if spec.kind == "rms" else LayerNorm(spec, weights)

@@ -1,7 +1,8 @@
 """One frozen description of a decoder block. A model family is a declaration in these terms.
 
 Each field is a switch that some family needs. A family reader sets what its checkpoint asks for; a value that the
-layers don't compute is refused here, when the description is made, so that nothing asked for is ever ignored.
+layers don't compute is refused here, when the description is made, so that nothing asked for is ever ignored. Fields
+marked "declared" are refused unless they have their default: they show where the layers will grow.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ def require(condition: bool, switch: str, value: object, expected: str) -> None:
         raise UnsupportedConfig(f"{switch} = {value!r} can't be computed", expected=expected)
 
 
+def _declared(switch: str, value: object, default: object = None) -> None:
+    require(value == default, switch, value, f"{default!r}: nothing else is computed yet")
+
+
 def _one_of(switch: str, value: str, allowed: Collection[str]) -> None:
     require(value in allowed, switch, value, " or ".join(allowed))
 
@@ -35,9 +40,12 @@ class NormSpec:
     mul_in_fp32: bool = False
     """Multiply by the weight before rounding to the activations' type (Gemma), not after (Llama)."""
     bias: bool = False
+    weighted: bool = True
+    """False: only normalise, there is no weight in the checkpoint."""
 
     def __post_init__(self) -> None:
         _one_of("norm.kind", self.kind, ("rms", "layer"))
+        require(self.weighted or not self.bias, "norm.bias", self.bias, "no bias where there is no weight")
         require(0.0 <= self.eps < 1.0, "norm.eps", self.eps, "a small number, zero or above")
         require(self.kind == "layer" or not self.bias, "norm.bias", self.bias, "a bias in layer norms only")
 
@@ -133,6 +141,15 @@ class MaskSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class QueryTemperature:
+    """Queries grow with their position: times 1 + beta · ln(1 + ⌊(position + offset) / period⌋)."""
+
+    beta: float
+    period: int
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class AttentionSpec:
     """Grouped-query attention. Latent attention and state-space mixers are specs of their own beside this one."""
 
@@ -145,21 +162,41 @@ class AttentionSpec:
     """None: this layer has no positions of its own."""
     mask: MaskSpec = field(default_factory=MaskSpec)
     qk_norm: NormSpec | None = None
-    """Norm of each head's queries and keys, before rope."""
+    """Norm of each head's queries and keys."""
+    qk_norm_after_rope: bool = False
+    v_norm: NormSpec | None = None
+    """Norm of each head's values."""
     softcap: float | None = None
     """Scores become softcap · tanh(scores / softcap) before the mask."""
     sinks: bool = False
     """One learned logit per head that takes part in the softmax and is then dropped."""
     qkv_bias: bool = False
     out_bias: bool = False
+    q_temperature: QueryTemperature | None = None
+    """Declared (Llama 4, Ministral 3)."""
+    kv_source_layer: int | None = None
+    """Declared (Gemma 4): use the keys and values of an earlier layer."""
+    k_eq_v: bool = False
+    """Declared (Gemma 4): values are the keys, before their norm."""
 
     def __post_init__(self) -> None:
+        _declared("attention.q_temperature", self.q_temperature)
+        _declared("attention.kv_source_layer", self.kv_source_layer)
+        _declared("attention.k_eq_v", self.k_eq_v, False)
         ok = self.heads > 0 and self.kv_heads > 0 and self.head_dim > 0 and self.heads % self.kv_heads == 0
         shape = (self.heads, self.kv_heads, self.head_dim)
         require(ok, "attention heads, kv_heads, head_dim", shape, "above zero, heads a multiple of kv_heads")
         require(self.softcap is None or self.softcap > 0, "attention.softcap", self.softcap, "a number above zero")
         if self.rope is not None:
             require(self.rope.dims <= self.head_dim, "rope.dims", self.rope.dims, f"at most head_dim {self.head_dim}")
+
+
+@dataclass(frozen=True, slots=True)
+class GateClamp:
+    """gpt-oss: gate = min(g, limit), up = clamp(u, ±limit), neurons = (up + 1) · gate · sigmoid(alpha · gate)."""
+
+    alpha: float
+    limit: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,25 +207,68 @@ class MLPSpec:
     activation: Activation = "silu"
     gated: bool = True
     bias: bool = False
+    clamp: GateClamp | None = None
+    """Declared (gpt-oss): takes the activation's place."""
 
     def __post_init__(self) -> None:
+        _declared("mlp.clamp", self.clamp)
         _one_of("mlp.activation", self.activation, ACTIVATIONS)
         require(self.width > 0, "mlp.width", self.width, "above zero")
 
 
 @dataclass(frozen=True, slots=True)
+class RouterSpec:
+    """How tokens choose experts: one function of the logits for every family, giving (logits, indices, weights)."""
+
+    experts: int
+    chosen: int
+    score: Literal["softmax", "sigmoid"] = "softmax"
+    order: Literal["topk_then_score", "score_then_topk"] = "score_then_topk"
+    renormalise: bool = True
+    scale: float = 1.0
+    bias: bool = False
+    choice_bias: bool = False
+    """A correction that takes part in choosing, not in weighing."""
+    groups: int = 1
+    groups_kept: int = 1
+    weight_on: Literal["input", "output"] = "output"
+
+
+@dataclass(frozen=True, slots=True)
+class MoESpec:
+    """Declared: a mixture of experts in the MLP's place. BlockSpec refuses it until `layers` has the module."""
+
+    router: RouterSpec
+    expert: MLPSpec
+    shared: MLPSpec | None = None
+    """An expert that every token uses."""
+    shared_gate: bool = False
+    """The shared expert's output is weighed by a sigmoid of its own."""
+    parallel_dense: MLPSpec | None = None
+    """An MLP with norms of its own beside the experts (Gemma 4)."""
+
+
+@dataclass(frozen=True, slots=True)
 class BlockSpec:
-    """One decoder block. `feed_forward` is where a mixture of experts takes the MLP's place (a spec beside MLPSpec)."""
+    """One decoder block.
+
+    Modules of other kinds are specs of their own: latent attention, Mamba-2 and gated DeltaNet in the place of
+    `attention`, a mixture of experts in that of `feed_forward`.
+    """
 
     attention: AttentionSpec
     feed_forward: MLPSpec
+    """Where a MoESpec will be accepted too."""
     norm: NormSpec
     placement: Literal["pre", "sandwich"] = "pre"
     """Norm before each sublayer, or before and after."""
     residual_scale: float = 1.0
     """What each sublayer's output is multiplied by before it joins the residual stream."""
+    layer_scalar: bool = False
+    """Declared (Gemma 4): the block's result is multiplied by one stored number."""
 
     def __post_init__(self) -> None:
+        _declared("block.layer_scalar", self.layer_scalar, False)
         _one_of("block.placement", self.placement, ("pre", "sandwich"))
         for switch, value, kind in (
             ("block.attention", self.attention, AttentionSpec),

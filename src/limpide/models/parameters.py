@@ -35,6 +35,8 @@ def _block(spec: BlockSpec, hidden: int) -> Shapes:
 
 
 def _norm(spec: NormSpec, size: int) -> Shapes:
+    if not spec.weighted:
+        return {}
     return {"weight": (size,), "bias": (size,)} if spec.bias else {"weight": (size,)}
 
 
@@ -52,6 +54,8 @@ def _attention(spec: AttentionSpec, hidden: int) -> Shapes:
     )
     if spec.qk_norm is not None:
         shapes |= _at("q_norm", _norm(spec.qk_norm, spec.head_dim)) | _at("k_norm", _norm(spec.qk_norm, spec.head_dim))
+    if spec.v_norm is not None:
+        shapes |= _at("v_norm", _norm(spec.v_norm, spec.head_dim))
     if spec.sinks:
         shapes["sinks"] = (spec.heads,)
     return shapes

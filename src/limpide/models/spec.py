@@ -55,10 +55,17 @@ class ModelSpec:
     logit_scale: float = 1.0
     final_softcap: float | None = None
     """Logits become softcap · tanh(logits / softcap)."""
+    learned_positions: bool = False
+    """Declared (GPT-2): a learned vector per position is added to the embedding."""
+    per_layer_embedding: int = 0
+    """Declared (Gemma 3n, 4): width of a second embedding that every block gets a part of."""
 
     def __post_init__(self) -> None:
         for switch in ("vocab_size", "hidden", "context"):
             require(getattr(self, switch) > 0, switch, getattr(self, switch), "above zero")
+        declared = "nothing else is computed yet"
+        require(not self.learned_positions, "learned_positions", self.learned_positions, f"False: {declared}")
+        require(not self.per_layer_embedding, "per_layer_embedding", self.per_layer_embedding, f"0: {declared}")
         require(len(self.blocks) > 0, "blocks", len(self.blocks), "at least one")
         require(
             self.final_softcap is None or self.final_softcap > 0,
