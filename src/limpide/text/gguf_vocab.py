@@ -129,6 +129,7 @@ class _Pieces:
         self.unknown = {texts[i]: i for i in others if self.kinds[i] == Kind.UNKNOWN}
         self.user_defined = {texts[i]: i for i in others if self.kinds[i] == Kind.USER_DEFINED}
         self.byte = {texts[i]: i for i in others if self.kinds[i] == Kind.BYTE}
+        self.eos_id = declared[0]
         self.eos_ids = end_ids(self.control, declared)
 
     def special(self) -> AddedTokens:
@@ -195,6 +196,7 @@ def _byte_level(fields: _Metadata) -> Vocabulary:
         special=pieces.special(),
         hidden=pieces.hidden(),
         bos_id=pieces.bos_id,
+        eos_id=pieces.eos_id,
         eos_ids=pieces.eos_ids,
         add_bos=pre.add_bos if add_bos is None else add_bos,
         space_prefix=False,
@@ -289,6 +291,7 @@ def _sentencepiece(fields: _Metadata) -> Vocabulary:
         special=pieces.special(),
         hidden=pieces.hidden(),
         bos_id=pieces.bos_id,
+        eos_id=pieces.eos_id,
         eos_ids=pieces.eos_ids,
         add_bos=True if add_bos is None else add_bos,
         space_prefix=prefix,

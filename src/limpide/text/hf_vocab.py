@@ -77,7 +77,7 @@ def read_folder_vocabulary(folder: Path) -> Vocabulary:
         piece = whole.id_to_token(token)
         return b"" if piece is None else decoding.token_bytes(piece)
 
-    bos = named("bos_token")
+    bos, eos = named("bos_token"), named("eos_token")
     return Vocabulary(
         size=size,
         encode_plain=encode,
@@ -85,7 +85,8 @@ def read_folder_vocabulary(folder: Path) -> Vocabulary:
         special=AddedTokens(special),
         hidden=frozenset(hidden),
         bos_id=bos,
-        eos_ids=end_ids(control, [named("eos_token"), *_eos(generation, size)]),
+        eos_id=eos,
+        eos_ids=end_ids(control, [eos, *_eos(generation, size)]),
         add_bos=bos is not None and whole.encode("", add_special_tokens=True).ids[:1] == [bos],
         space_prefix=decoding.strips_space,
         hashed=lambda: hashlib.sha256(content).hexdigest(),

@@ -23,6 +23,8 @@ class Tokenizer:
         self.vocab_size: int = vocabulary.size
         """One more than the highest token id."""
         self.bos_id: int | None = vocabulary.bos_id
+        self.eos_id: int | None = vocabulary.eos_id
+        """The end token that the file names; templates are given its text."""
         self.eos_ids: frozenset[int] = vocabulary.eos_ids
         """Every token that ends a turn or a text."""
         self.add_bos: bool = vocabulary.add_bos and vocabulary.bos_id is not None

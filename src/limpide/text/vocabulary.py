@@ -99,6 +99,8 @@ class Vocabulary:
     """Text is encoded with a space put in front, which decoding takes away again."""
     hashed: Callable[[], str]
     """Computes the sha256 that identifies the vocabulary."""
+    eos_id: int | None = None
+    """The end token that the file itself names, whose text templates are given."""
 
 
 END_TOKENS: Final = frozenset(
