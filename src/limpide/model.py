@@ -226,5 +226,13 @@ def _open(
 
         torch.set_num_threads(threads)
     started = time.perf_counter()
-    backend = LocalBackend.open(located.path, name=located.name, numerics=numerics, context=context)
+    backend = LocalBackend.open(
+        located.path,
+        name=located.name,
+        numerics=numerics,
+        context=context,
+        licence=located.licence,
+        sha256=located.sha256,
+        dialect=located.entry.dialect if located.entry else None,
+    )
     return backend, time.perf_counter() - started

@@ -175,6 +175,13 @@ class LocalBackend:
         return self._info
 
     @property
+    def model(self) -> Model:
+        """What computes. Raises EngineStopped when closed."""
+        if self._model is None:
+            raise EngineStopped("the model is closed", hint="load it again")
+        return self._model
+
+    @property
     def engine(self) -> Engine:
         """The engine, for servers that drive it themselves. Raises TokenizerUnavailable without a tokenizer."""
         if self._engine is None:
@@ -243,9 +250,7 @@ class LocalBackend:
         Works without a tokenizer. Raises EmptyPrompt, InvalidParameter for an id outside the vocabulary,
         ContextExceeded for more positions than the model was made for, EngineStopped.
         """
-        model = self._model
-        if model is None:
-            raise EngineStopped("the model is closed", hint="load it again")
+        model = self.model
         count = len(token_ids)
         if count == 0:
             raise EmptyPrompt("there are no tokens", expected="at least one token id")

@@ -34,6 +34,8 @@ def measure(
     Prompt: `prompt_tokens` random tokens, from admission to the first token. Generation: `generation_tokens` tokens
     after a prompt of one, from the first token to the last. One run of each comes first and is not counted.
     """
+    from torch import nn
+
     from limpide.backends.local import LocalBackend
     from limpide.hub.machine import measure_machine
 
@@ -64,18 +66,20 @@ def measure(
     tell("read bandwidth of this machine")
     peak = peak_rss_bytes()  # before the bandwidth is measured, whose buffer is not the model's
     machine = measure_machine()
-    receipt = model.located
+    located, computing = model.located, backend.model
+    if not isinstance(computing, nn.Module):
+        raise BadRequest(f"{model.info.name} is scripted: it has no weights to read", expected="a real model")
     return BenchResult(
         model=model.info.name,
         architecture=model.info.architecture,
-        weights_sha256=receipt.sha256 if receipt else None,
+        weights_sha256=located.sha256 if located else None,
         numerics=model.info.numerics,
         threads=_threads(),
         prompt_tokens=prompt_tokens,
         generation_tokens=generation_tokens,
         prompt=prompt_speed,
         generation=generation_speed,
-        bytes_per_token=bytes_per_token(backend.model),
+        bytes_per_token=bytes_per_token(computing),
         read_bandwidth=machine.read_bandwidth,
         load_seconds=model.load_seconds,
         peak_rss_bytes=peak,
