@@ -6,7 +6,8 @@ import ctypes
 import threading
 from collections.abc import Sequence
 
-from limpide.kernels.pool import Kernel, num_threads
+from limpide.kernels.library import Entry
+from limpide.kernels.pool import num_threads, run
 
 MAX_ARGUMENTS = 32
 _ALIGNMENT = 64
@@ -33,7 +34,7 @@ class _Workspace(threading.local):
 _workspace = _Workspace()
 
 
-def call(kernel: Kernel, arguments: Sequence[int], *, threads: int | None = None, scratch: int = 0) -> None:
+def call(kernel: Entry, arguments: list[int], *, threads: int | None = None, scratch: int = 0) -> None:
     """Run a kernel. With `scratch`, the address and the size of so many bytes per thread are appended."""
     threads = num_threads() if threads is None else threads
     count = len(arguments)
@@ -43,4 +44,4 @@ def call(kernel: Kernel, arguments: Sequence[int], *, threads: int | None = None
         stride = (scratch + _ALIGNMENT - 1) // _ALIGNMENT * _ALIGNMENT
         space[count] = _workspace.reserve(stride * threads)
         space[count + 1] = stride
-    kernel.run(_workspace.address, threads)
+    run(kernel, _workspace.address, threads)

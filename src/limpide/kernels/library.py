@@ -6,6 +6,7 @@ shaped it, so later runs load it in milliseconds and never import numba.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import sys
@@ -19,7 +20,17 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from limpide.kernels.pool import Kernel
+
+class Entry:
+    """A compiled kernel. Calling it runs it on this thread, without Python's lock."""
+
+    def __init__(self, address: int) -> None:
+        self.address = address
+        self._call = ctypes.CFUNCTYPE(None, ctypes.c_int64)(address)
+
+    def __call__(self, arguments: int) -> None:
+        """Run with the address of the arguments."""
+        self._call(arguments)
 
 
 def cache_folder() -> Path:
@@ -99,7 +110,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 @cache
-def kernel(name: str, *variant: str | int) -> Kernel:
+def kernel(name: str, *variant: str | int) -> Entry:
     """The kernel that a builder describes, compiled for this processor.
 
     `name` is "module.builder" within this package; the builder makes the kernel's Python function from the variant.
@@ -115,4 +126,4 @@ def kernel(name: str, *variant: str | int) -> Kernel:
     jit = _jit()
     jit.add_object_file(llvm.ObjectFileRef.from_data(code))
     jit.finalize_object()
-    return Kernel(jit.get_function_address(symbol))
+    return Entry(jit.get_function_address(symbol))

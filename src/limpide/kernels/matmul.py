@@ -73,7 +73,7 @@ def _round(kind: str, x: Tensor, more: tuple[int, ...]) -> ByteRows:
     sums = torch.empty((padded, columns // 16))
     call(
         kernel("activations.round_rows", kind),
-        (0, rows, columns, q.data_ptr(), scales.data_ptr(), sums.data_ptr(), x.data_ptr(), 4 * x.stride(0), *more),
+        [0, rows, columns, q.data_ptr(), scales.data_ptr(), sums.data_ptr(), x.data_ptr(), 4 * x.stride(0), *more],
         threads=1 if x.numel() < _SPLIT_WORK else None,
     )
     return ByteRows(q, scales, sums, rows)
@@ -110,6 +110,6 @@ def add_norm(x: Tensor, y: Tensor, weight: Tensor, epsilon: float) -> None:
     rows, columns = x.shape
     call(
         kernel("activations.add_norm"),
-        (0, rows, columns, x.data_ptr(), y.data_ptr(), 4 * y.stride(0), weight.data_ptr(), float_bits(epsilon)),
+        [0, rows, columns, x.data_ptr(), y.data_ptr(), 4 * y.stride(0), weight.data_ptr(), float_bits(epsilon)],
         threads=1 if x.numel() < _SPLIT_WORK else None,
     )

@@ -82,7 +82,7 @@ def place(
     q_norm, k_norm = (0, 0) if norms is None else (norms[0].data_ptr(), norms[1].data_ptr())
     call(
         kernel("attention.place"),
-        (
+        [
             0,
             tokens,
             heads.heads,
@@ -101,7 +101,7 @@ def place(
             q_norm,
             k_norm,
             float_bits(epsilon),
-        ),
+        ],
         threads=1 if tokens < _SPLIT_TOKENS else None,
     )
 

@@ -1,57 +1,97 @@
-"""Fork and join on the threads that torch already has.
+"""Kernels on several threads: one pool for the process, whose helpers sleep when there is nothing to do.
 
-A kernel is a C function `void(int64 *arguments)`. It is run on several threads at once, which share the work by taking
-tickets from a counter in the arguments, so a thread that the system delays does less of it. Torch's own OpenMP runtime
-starts the threads: its operations and our kernels then share one pool, and neither spins against the other.
+A kernel is a C function `void(int64 *arguments)` that any number of threads may run at once; they share the work by
+taking tickets from a counter in the arguments. `crew` has the protocol.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+import os
+import threading
 from functools import lru_cache
-from pathlib import Path
 
 import torch
 
+from limpide.kernels import library
+from limpide.kernels.fields import (
+    ARGUMENTS,
+    BROADCAST,
+    CONDITION,
+    FUNCTION,
+    LOCK,
+    MUTEX,
+    NUM_FIELDS,
+    UNLOCK,
+    WAIT,
+    YIELD,
+)
+from limpide.kernels.library import Entry
+
 MAX_THREADS = 64
 
-_Fork = Callable[[int, int, int, int], None]
+_MUTEX_BYTES = 128  # more than any platform's pthread_mutex_t or pthread_cond_t
+
+
+class Pool:
+    """Helpers for whoever has a kernel to run. One job at a time: a second caller does its work alone."""
+
+    def __init__(self) -> None:
+        self._busy = threading.Lock()
+        self._helpers = 0
+        self._fields = (ctypes.c_int64 * NUM_FIELDS)()
+        self._memory = ctypes.create_string_buffer(2 * _MUTEX_BYTES)
+        mutex = ctypes.addressof(self._memory)
+        c = ctypes.CDLL(None)
+        c.pthread_mutex_init(ctypes.c_void_p(mutex), None)
+        c.pthread_cond_init(ctypes.c_void_p(mutex + _MUTEX_BYTES), None)
+        self._fields[MUTEX], self._fields[CONDITION] = mutex, mutex + _MUTEX_BYTES
+        for field, name in (
+            (LOCK, "pthread_mutex_lock"),
+            (UNLOCK, "pthread_mutex_unlock"),
+            (WAIT, "pthread_cond_wait"),
+            (BROADCAST, "pthread_cond_broadcast"),
+            (YIELD, "sched_yield"),
+        ):
+            address = ctypes.cast(getattr(c, name), ctypes.c_void_p).value
+            self._fields[field] = address or 0
+        self._address = ctypes.addressof(self._fields)
+        self._start = library.kernel("crew.start")
+
+    def run(self, kernel: Entry, arguments: int, threads: int) -> None:
+        """Run a kernel on up to `threads` threads, this one among them, and wait. `arguments` is an address."""
+        if threads < 2 or not self._busy.acquire(blocking=False):
+            kernel(arguments)
+            return
+        try:
+            if self._helpers < threads - 1:
+                self._hire(threads - 1 - self._helpers)
+            self._fields[FUNCTION] = kernel.address
+            self._fields[ARGUMENTS] = arguments
+            self._start(self._address)
+        finally:
+            self._busy.release()
+
+    def _hire(self, count: int) -> None:
+        live = library.kernel("crew.helper")
+        for _ in range(count):
+            threading.Thread(target=live, args=(self._address,), name="limpide-kernel", daemon=True).start()
+        self._helpers += count
 
 
 @lru_cache(maxsize=1)
-def _fork() -> _Fork | None:
-    """`GOMP_parallel(function, data, threads, flags)` of the OpenMP runtime that torch has loaded, if there is one."""
-    folder = Path(torch.__file__).parent / "lib"
-    for library in [
-        *sorted(folder.glob("libgomp*")),
-        *sorted(folder.glob("libomp*")),
-        *sorted(folder.glob("libiomp*")),
-    ]:
-        try:
-            function = ctypes.CDLL(str(library)).GOMP_parallel
-        except (OSError, AttributeError):
-            continue
-        function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
-        function.restype = None
-        return function  # type: ignore[no-any-return]
-    return None
+def _pool(process: int) -> Pool | None:
+    # by process, because helpers do not exist in a forked child
+    return Pool() if os.name == "posix" else None
 
 
-class Kernel:
-    """A compiled kernel that can be called with the address of its arguments."""
-
-    def __init__(self, address: int) -> None:
-        self.address = address
-        self._single = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
-
-    def run(self, arguments: int, threads: int) -> None:
-        """Run it on so many threads at once, and wait. `arguments` is an address."""
-        fork = _fork() if threads > 1 else None
-        if fork is None:
-            self._single(arguments)
-        else:
-            fork(self.address, arguments, threads, 0)
+def run(kernel: Entry, arguments: int, threads: int) -> None:
+    """Run a kernel on up to `threads` threads and wait."""
+    pool = _pool(os.getpid()) if threads > 1 else None
+    if pool is None:
+        kernel(arguments)
+    else:
+        pool.run(kernel, arguments, threads)
 
 
 def num_threads() -> int:

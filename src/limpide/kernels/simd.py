@@ -546,3 +546,52 @@ def keep_lanes(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
     begin, end = (_splat(builder, builder.trunc(v, _I32), 8) for v in a[1:3])
     inside = builder.and_(builder.icmp_signed(">=", lanes, begin), builder.icmp_signed("<", lanes, end))
     return builder.select(inside, a[0], _splat(builder, a[3], 8))
+
+
+# --- threads -------------------------------------------------------------------------------------------------------
+
+
+@_op(types.int64, types.int64)
+def atomic_load(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """The int64 at an address, as all threads see it."""
+    return builder.load_atomic(builder.inttoptr(a[0], _I64.as_pointer()), "seq_cst", 8)
+
+
+@_op(types.void, types.int64, types.int64)
+def atomic_store(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
+    """Write an int64 for all threads to see."""
+    builder.store_atomic(a[1], builder.inttoptr(a[0], _I64.as_pointer()), "seq_cst", 8)
+
+
+@_op(types.boolean, types.int64, types.int64, types.int64)
+def exchange_if(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Write an int64 if the one there is as expected: (address, expected, new) -> whether it was."""
+    pair = builder.cmpxchg(builder.inttoptr(a[0], _I64.as_pointer()), a[1], a[2], "seq_cst", "seq_cst")
+    return builder.extract_value(pair, 1)
+
+
+@_op(types.int64, types.int64, types.int64)
+def fetch_and(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """Keep the given bits of the int64 at an address, atomically; the old value."""
+    return builder.atomic_rmw("and", builder.inttoptr(a[0], _I64.as_pointer()), a[1], "seq_cst")
+
+
+@_op(types.void, types.int64, types.int64)
+def call_one(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
+    """Call the C function at an address with one int64."""
+    function = ir.FunctionType(ir.VoidType(), [_I64])
+    builder.call(builder.inttoptr(a[0], function.as_pointer()), [a[1]])
+
+
+@_op(types.void, types.int64, types.int64, types.int64)
+def call_two(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
+    """Call the C function at an address with two int64."""
+    function = ir.FunctionType(ir.VoidType(), [_I64, _I64])
+    builder.call(builder.inttoptr(a[0], function.as_pointer()), a[1:])
+
+
+@_op(types.void, types.int64)
+def pause(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
+    """Tell the processor that this is a loop that waits. The operand means nothing."""
+    if HAS_AVX2:
+        _call(builder, "llvm.x86.sse2.pause", ir.VoidType(), [])
