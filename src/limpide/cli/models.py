@@ -41,8 +41,8 @@ def list_models(as_json: Json = False) -> None:
     Examples:
       limpide models list
     """
-    here = {found.name: found for found in Store().models()}
-    rows = [_summary(entry, here.get(entry.name)) for entry in CATALOG.values()]
+    store = Store()
+    rows = [_summary(entry, store.lookup(entry)) for entry in CATALOG.values()]
     if as_json:
         _print_json(rows)
         return

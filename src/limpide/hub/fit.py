@@ -4,7 +4,7 @@ Memory, in bytes:
 
     weights + cache + activations + runtime
     weights      fast: the file, mapped and read in full.  exact: 4 bytes per parameter, and the file once in passing
-    cache        2 * layers * kv_heads * head_dim * context * 4
+    cache        2 * layers * kv_heads * head_dim * context * (fast: 2, exact: 4)
     activations  chunk * (8 * hidden + 3 * feed_forward) * 4 + 16 * vocabulary * 4
     runtime      Python with torch and the kernels
 
@@ -37,7 +37,7 @@ from limpide.hub.store import Store
 
 RUNTIME_BYTES = 330 << 20
 PREFILL_CHUNK = 512
-CACHE_VALUE_BYTES = 4
+CACHE_VALUE_BYTES: dict[Numerics, int] = {"fast": 2, "exact": 4}
 GENERATION_SHARE = 0.6
 LAYER_SECONDS = 25e-6
 PROMPT_SHARE = 1.0
@@ -116,7 +116,7 @@ def predict(candidate: Candidate, machine: Machine, *, context: int, numerics: N
     shape = candidate.shape
     exact = numerics == "exact"
     weights = 4 * shape.parameters + candidate.file_bytes if exact and shape else candidate.file_bytes
-    per_token = shape.cache_values_per_token * CACHE_VALUE_BYTES if shape else 0
+    per_token = shape.cache_values_per_token * CACHE_VALUE_BYTES[numerics] if shape else 0
     activations = _activation_bytes(shape) if shape else 0
     fixed = weights + activations + RUNTIME_BYTES
     needed = fixed + per_token * context

@@ -23,6 +23,8 @@ class FakeHub:
         self.ranges: list[str] = []
         self.cut_after: int | None = None
         self.lie_about_sha256: str | None = None
+        self.elsewhere: str | None = None  # another server, to which downloads are sent
+        self.tokens: list[str | None] = []
 
     def sha256(self, data: bytes) -> str:
         return self.lie_about_sha256 or hashlib.sha256(data).hexdigest()
@@ -58,12 +60,20 @@ class _Handler(BaseHTTPRequestHandler):
         hub: FakeHub = self.server.hub  # type: ignore[attr-defined]
         path = self.path.partition("?")[0].strip("/")
         hub.requests.append(f"{self.command} {path}")
+        hub.tokens.append(self.headers.get("Authorization"))
         parts = path.split("/")
         if parts[:2] == ["api", "models"] and "/".join(parts[2:4]) in hub.repos:
             self._send(json.dumps(self._description(hub, "/".join(parts[2:4]))).encode(), {}, body=body)
         elif len(parts) > 4 and parts[2] == "resolve" and parts[4] in hub.repos.get("/".join(parts[:2]), {}):
             data = hub.repos["/".join(parts[:2])][parts[4]]
             headers = {"ETag": f'"{hub.sha256(data)}"', "X-Linked-Size": str(len(data)), "X-Repo-Commit": COMMIT}
+            if hub.elsewhere:
+                self.send_response(302)
+                for name, value in (headers | {"X-Linked-Etag": headers["ETag"], "Content-Length": "0"}).items():
+                    self.send_header(name, value)
+                self.send_header("Location", f"{hub.elsewhere}/{path}")
+                self.end_headers()
+                return
             self._send(data, headers | {"X-Linked-Etag": headers["ETag"], "Accept-Ranges": "bytes"}, body=body)
         else:
             self.send_response(404)

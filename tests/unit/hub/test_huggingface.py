@@ -33,6 +33,10 @@ from limpide.hub.fit import look_at
 
 what, argument, stage = sys.argv[1:4]
 
+if stage == "full":
+    import resource
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
+
 class Watched(Silent):
     said = []
     done = [0]
@@ -122,6 +126,26 @@ def test_a_broken_connection_is_opened_again_where_it_broke(hub: FakeHub, tmp_pa
     assert Path(pull(make_entry(data, SOURCE), tmp_path)["path"]).read_bytes() == data
     (resumed,) = hub.ranges
     assert 0 < int(resumed.removeprefix("bytes=").removesuffix("-")) <= 1_000_000
+
+
+def test_a_full_disk_leaves_nothing_in_the_cache(hub: FakeHub, tmp_path: Path) -> None:
+    hub.repos["org/tiny"] = {"tiny.gguf": bytes(2_000_000)}
+    assert run("resolve", "hf:org/tiny", "full")["error"] == "DiskFull"
+    assert not [name for name in everything_in(tmp_path / "hf") if "blobs/" in name]
+
+
+def test_the_token_goes_to_the_hub_and_to_nobody_else(
+    hub: FakeHub, data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    hub.repos["org/tiny"] = {"tiny.gguf": data}
+    with serve() as warehouse:
+        warehouse.repos = hub.repos
+        hub.elsewhere = warehouse.url
+        assert Path(run("resolve", "hf:org/tiny")["path"]).read_bytes() == data
+        assert "Bearer hf_secret" in hub.tokens
+        assert [r for r in warehouse.requests if r.startswith("GET")]
+        assert set(warehouse.tokens) == {None}
 
 
 @pytest.mark.parametrize("honest", [True, False])
