@@ -23,6 +23,12 @@ def require(condition: bool, switch: str, value: object, expected: str) -> None:
         raise UnsupportedConfig(f"{switch} = {value!r} can't be computed", expected=expected)
 
 
+def _positive(name: str, spec: object, *fields: str) -> None:
+    for field_name in fields:
+        value = getattr(spec, field_name)
+        require(value > 0, f"{name}.{field_name}", value, "a number above zero")
+
+
 def _declared(switch: str, value: object, default: object = None) -> None:
     require(value == default, switch, value, f"{default!r}: nothing else is computed yet")
 
@@ -56,6 +62,9 @@ class LinearScaling:
 
     factor: float
 
+    def __post_init__(self) -> None:
+        _positive("rope.scaling", self, "factor")
+
 
 @dataclass(frozen=True, slots=True)
 class Llama3Scaling:
@@ -65,6 +74,9 @@ class Llama3Scaling:
     low_freq_factor: float
     high_freq_factor: float
     original_context: int
+
+    def __post_init__(self) -> None:
+        _positive("rope.scaling", self, "factor", "low_freq_factor", "high_freq_factor", "original_context")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +92,9 @@ class YarnScaling:
     mscale_all_dim: float | None = None
     truncate: bool = True
 
+    def __post_init__(self) -> None:
+        _positive("rope.scaling", self, "factor", "original_context", "beta_fast", "beta_slow")
+
 
 @dataclass(frozen=True, slots=True)
 class LongRopeScaling:
@@ -91,6 +106,10 @@ class LongRopeScaling:
     factor: float
     """Extended context over original context."""
     attention_factor: float | None = None
+
+    def __post_init__(self) -> None:
+        _positive("rope.scaling", self, "factor")
+        require(self.original_context > 1, "rope.scaling.original_context", self.original_context, "above one")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +134,7 @@ class RopeSpec:
 
     def __post_init__(self) -> None:
         _one_of("rope.style", self.style, ("half", "interleaved"))
-        require(self.theta > 0, "rope.theta", self.theta, "a number above zero")
+        require(self.theta > 1, "rope.theta", self.theta, "a number above one")
         require(self.dims > 0 and self.dims % 2 == 0, "rope.dims", self.dims, "an even number above zero")
         for name in ("divisors", "short_factor", "long_factor"):
             factors = getattr(self.scaling, name, None)

@@ -9,6 +9,8 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
+import numpy as np
+
 from limpide.core.errors import UnsupportedConfig
 
 _D = TypeVar("_D")
@@ -32,6 +34,15 @@ HARMLESS_HF = frozenset({
 
 HARMLESS_GGUF = ("general.", "tokenizer.", "split.", "quantize.", "imatrix.", "GGUF.")
 """Prefixes of GGUF keys known not to change what a forward pass computes. Architecture keys are never among them."""
+
+
+MAX_LAYERS = 4096
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < 2**63 if isinstance(value, int) else math.isfinite(value)
 
 
 class ConfigReader:
@@ -71,9 +82,23 @@ class ConfigReader:
         value = self._get(key, default)
         if value is default:
             return value
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if not _is_number(value):
             raise self.refusal(key, value, "a finite number")
         return float(value)
+
+    def positive(self, key: str, default: float = math.nan) -> float:
+        """A finite number above zero."""
+        value = self.number(key) if math.isnan(default) else self.number(key, default)
+        if value <= 0:
+            raise self.refusal(key, value, "a number above zero")
+        return value
+
+    def layers(self, key: str) -> int:
+        """A number of blocks. Bounded: a description of each is made before the weights are looked at."""
+        value = self.integer(key)
+        if not 0 < value <= MAX_LAYERS:
+            raise self.refusal(key, value, f"1 to {MAX_LAYERS} layers")
+        return value
 
     def boolean(self, key: str, default: bool) -> bool:
         """True or false."""
@@ -105,8 +130,9 @@ class ConfigReader:
     def numbers(self, key: str) -> tuple[float, ...]:
         """A list of finite numbers."""
         value = self._get(key, _ABSENT)
-        ok = isinstance(value, Sequence) and not isinstance(value, str) and len(value) < 2**20
-        if not ok or not all(isinstance(v, int | float) and math.isfinite(v) for v in value):
+        if isinstance(value, np.ndarray) and value.ndim == 1:
+            value = value.tolist()
+        if not isinstance(value, list | tuple) or not all(map(_is_number, value)):
             raise self.refusal(key, value, "a list of finite numbers")
         return tuple(float(v) for v in value)
 

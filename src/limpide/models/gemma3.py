@@ -19,7 +19,7 @@ _LAYERS_27B = 62
 
 def from_hf(config: ConfigReader) -> ModelSpec:
     """The description in a Hugging Face config.json."""
-    context, layers = config.integer("max_position_embeddings", 131072), config.integer("num_hidden_layers")
+    context, layers = config.integer("max_position_embeddings", 131072), config.layers("num_hidden_layers")
     config.only("hidden_activation", ("gelu_pytorch_tanh",), "gelu_pytorch_tanh")
     config.only("hidden_act", ("gelu_pytorch_tanh",), "gelu_pytorch_tanh")
     config.only("use_bidirectional_attention", (False,), "false")
@@ -34,7 +34,7 @@ def from_hf(config: ConfigReader) -> ModelSpec:
         heads=config.integer("num_attention_heads"),
         kv_heads=config.integer("num_key_value_heads"),
         head_dim=config.integer("head_dim", 256),
-        scale=max(1e-9, config.number("query_pre_attn_scalar", 256.0)) ** -0.5,
+        scale=config.positive("query_pre_attn_scalar", 256.0) ** -0.5,
         eps=config.number("rms_norm_eps", 1e-6),
         theta=theta,
         theta_sliding=theta_sliding,
@@ -80,7 +80,7 @@ def _layer_types(layers: int, pattern: int) -> tuple[str, ...]:
 def from_gguf(config: ConfigReader, checkpoint: Checkpoint) -> ModelSpec:
     """The description in GGUF metadata."""
     hidden, heads = config.integer("embedding_length"), config.integer("attention.head_count")
-    layers, context = config.integer("block_count"), config.integer("context_length")
+    layers, context = config.layers("block_count"), config.integer("context_length")
     head_dim = config.integer("attention.key_length", 256)
     config.only("attention.value_length", (head_dim,), f"{head_dim}, like attention.key_length")
     config.only("rope.dimension_count", (head_dim,), f"{head_dim}, like attention.key_length")
@@ -97,7 +97,7 @@ def from_gguf(config: ConfigReader, checkpoint: Checkpoint) -> ModelSpec:
         heads=heads,
         kv_heads=config.integer("attention.head_count_kv", heads),
         head_dim=head_dim,
-        scale=max(1e-9, divisor) ** -0.5,
+        scale=max(1.0, divisor) ** -0.5,
         eps=config.number("attention.layer_norm_rms_epsilon"),
         theta=config.number("rope.freq_base", _THETA_FULL),
         theta_sliding=config.number("rope.freq_base_swa", _THETA_SLIDING),

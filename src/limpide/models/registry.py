@@ -29,7 +29,7 @@ def recognise(checkpoint: Checkpoint) -> Family:
     for family in FAMILIES:
         if model_type not in family.hf_model_types:
             continue
-        if architectures and not set(map(str, architectures)) & set(family.hf_architectures):
+        if architectures is not None and not _any_of(architectures, family.hf_architectures):
             raise _unsupported(f"architectures {architectures!r}", known)
         return family
     raise _unsupported(f"model_type {model_type!r}, architectures {architectures!r}", known)
@@ -53,6 +53,10 @@ def read_spec(checkpoint: Checkpoint) -> tuple[Family, ModelSpec]:
     spec = family.from_hf(config)
     config.finish(harmless=HARMLESS_HF)
     return family, spec
+
+
+def _any_of(written: object, known: tuple[str, ...]) -> bool:
+    return isinstance(written, list) and any(name in known for name in written)
 
 
 def _refuse_adapters(checkpoint: Checkpoint) -> None:

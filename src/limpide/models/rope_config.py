@@ -42,17 +42,17 @@ def hf_scaling(settings: ConfigReader, *, context: int) -> RopeScaling | None:
     if kind == "default":
         return None
     if kind == "linear":
-        return LinearScaling(_positive(settings, "factor"))
+        return LinearScaling(settings.positive("factor"))
     if kind == "llama3":
         return Llama3Scaling(
-            factor=_positive(settings, "factor"),
-            low_freq_factor=_positive(settings, "low_freq_factor"),
-            high_freq_factor=_positive(settings, "high_freq_factor"),
+            factor=settings.positive("factor"),
+            low_freq_factor=settings.positive("low_freq_factor"),
+            high_freq_factor=settings.positive("high_freq_factor"),
             original_context=settings.integer("original_max_position_embeddings", context),
         )
     if kind == "yarn":
         return YarnScaling(
-            factor=_positive(settings, "factor"),
+            factor=settings.positive("factor"),
             original_context=settings.integer("original_max_position_embeddings", context),
             beta_fast=settings.number("beta_fast", 32.0),
             beta_slow=settings.number("beta_slow", 1.0),
@@ -89,13 +89,13 @@ def gguf_scaling(config: ConfigReader, checkpoint: Checkpoint, *, context: int) 
         return None if legacy == 1.0 else LinearScaling(legacy)
     if kind == "linear":
         config.harmless("rope.scaling.original_context_length")
-        return LinearScaling(_positive(config, "rope.scaling.factor"))
+        return LinearScaling(config.positive("rope.scaling.factor"))
     if kind == "yarn":
         config.only("rope.scaling.yarn_ext_factor", (1.0,), "1")
         config.only("rope.scaling.yarn_attn_factor", (1.0,), "1")
         config.only("rope.scaling.attn_factor", (1.0,), "1")
         return YarnScaling(
-            factor=_positive(config, "rope.scaling.factor"),
+            factor=config.positive("rope.scaling.factor"),
             original_context=config.integer("rope.scaling.original_context_length", context),
             beta_fast=config.number("rope.scaling.yarn_beta_fast", 32.0),
             beta_slow=config.number("rope.scaling.yarn_beta_slow", 1.0),
@@ -112,10 +112,3 @@ def _divisors(checkpoint: Checkpoint) -> DivisorScaling | None:
             f"{ROPE_DIVISORS} is stored as {info.format} {list(info.shape)}", expected="one row of F32 numbers"
         )
     return DivisorScaling(tuple(checkpoint.raw(ROPE_DIVISORS).view(np.float32).tolist()))
-
-
-def _positive(config: ConfigReader, key: str) -> float:
-    value = config.number(key)
-    if value <= 0:
-        raise config.refusal(key, value, "a number above zero")
-    return value

@@ -114,6 +114,12 @@ def test_rotation_turns_each_pair_by_its_angle(style: Any, dims: int) -> None:
         lambda: RopeSpec(1e4, 7),
         lambda: RopeSpec(1e4, 0),
         lambda: RopeSpec(1e4, 8, style="sideways"),  # type: ignore[arg-type]
+        lambda: RopeSpec(1.0, 8),
+        lambda: LinearScaling(0.0),
+        lambda: Llama3Scaling(8.0, 1.0, 0.0, 512),
+        lambda: YarnScaling(8.0, 0),
+        lambda: YarnScaling(8.0, 512, beta_slow=-1.0),
+        lambda: LongRopeScaling((1.0,), (1.0,), 1, 2.0),
         lambda: RopeSpec(1e4, 8, scaling=DivisorScaling((1.0,))),
         lambda: RopeSpec(1e4, 4, scaling=DivisorScaling((1.0, 0.0))),
         lambda: RopeSpec(1e4, 4, scaling=LongRopeScaling((1.0, 1.0), (1.0,), 8, 2.0)),
