@@ -112,7 +112,7 @@ def session_body(url: str, headers: dict[str, str], offset: int) -> Iterator[tup
 
     asked = headers | {"Accept-Encoding": "identity"} | ({"Range": f"bytes={offset}-"} if offset else {})
     session: Any = get_session()
-    if hasattr(session, "stream"):  # httpx, from version 1 of the library on
+    if callable(getattr(session, "stream", None)):  # httpx, from version 1 of the library on; requests has a flag there
         with session.stream("GET", url, headers=asked, timeout=STALL_SECONDS, follow_redirects=True) as response:
             yield response.status_code, response.iter_bytes(_CHUNK)
     else:  # requests
