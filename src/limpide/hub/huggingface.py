@@ -109,6 +109,7 @@ def ask(label: str, question: Callable[[], _T]) -> _T:
     The deadline is kept by a thread because no timeout covers a name server that does not answer. Raises SourceFailed
     with the reason when the hub is out of reach; `question` may raise a LimpideError or SourceFailed of its own.
     """
+    _load_library()
     outcome: list[_T] = []
     trouble: list[Exception] = []
 
@@ -129,6 +130,11 @@ def ask(label: str, question: Callable[[], _T]) -> _T:
     if isinstance(error, LimpideError | SourceFailed):
         raise error
     raise SourceFailed(f"{label}: {in_one_line(error)}") from error
+
+
+def _load_library() -> None:
+    """Import what a question needs before the clock starts: a slow disk is not the hub's fault."""
+    from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url  # noqa: F401
 
 
 def in_one_line(error: Exception) -> str:
