@@ -51,7 +51,6 @@ class Choice:
         self.sequence = Sequence(number, prompt, self, logits_from=len(prompt) - 1)
         self.num_prompt = len(prompt)
         self.torn = False
-        """Set while the choice changes; still set after an interruption, when it can't be trusted any more."""
         self._sampling = sampling
         self._sampler = sampler
         self._settled = settled

@@ -275,8 +275,7 @@ class Engine:
         for other in job.sequences:
             if not other.finished:
                 self._forget(other)
-        job.error = error
-        job.remaining = 0
+        job.fail(error)
 
     def _fail_all(self) -> None:
         for line in list(self._jobs):
@@ -289,13 +288,14 @@ class Engine:
     def _recover(self) -> None:
         """The last step was interrupted. What it may have left half done is thrown away and computed again."""
         state, self._state = self._state, "scheduling"  # if this is interrupted too, the next step does all of it
-        torn = [line for line in self._jobs if isinstance(line.owner, Choice) and line.owner.torn]
-        if state != "running":
-            for line in [line for line in self._jobs if line.finished]:
+        if state != "running":  # while the model runs nothing is changed
+            broken = {id(job): job for line, job in self._jobs.items() if line.owner.torn}
+            for job in broken.values():
+                job.fail(EngineStopped("the engine was interrupted in the middle of this answer"))
+            for line in [line for line, job in self._jobs.items() if line.finished or id(job) in broken]:
+                line.finished = True
                 del self._jobs[line]
             self.scheduler.reset(self._jobs)
-        for line in torn:
-            self._fail(line, EngineStopped("the engine was interrupted in the middle of this answer"))
         self._state = "between"
 
     # --- taking turns ---

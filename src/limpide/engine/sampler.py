@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from limpide.core.errors import CorruptModelFile, InvalidParameter
 from limpide.core.sampling import Sampling
-from limpide.engine.nucleus import largest, nucleus
+from limpide.engine.nucleus import largest, nucleus, pick
 
 Row = npt.NDArray[np.float32]
 
@@ -77,22 +77,17 @@ class Sampler:
 
     def _draw(self, row: Row, position: int) -> int:
         asked = self.sampling
-        scaled = row / np.float32(asked.temperature)
+        ids = largest(row, asked.top_k) if 0 < asked.top_k < len(row) else None
+        scaled = (row if ids is None else row[ids]) / np.float32(asked.temperature)
         scaled -= scaled.max()
-        ids = None
-        if 0 < asked.top_k < len(scaled):
-            ids = largest(scaled, asked.top_k)
-            scaled = scaled[ids]
-        weights = np.exp(scaled).astype(np.float64)
+        weights = np.exp(scaled, out=scaled)
         if asked.top_p < 1.0:
             kept = nucleus(weights, asked.top_p)
             weights, ids = weights[kept], kept if ids is None else ids[kept]
         if asked.min_p > 0.0:
             kept = np.flatnonzero(weights >= asked.min_p * weights.max())
             weights, ids = weights[kept], kept if ids is None else ids[kept]
-        sums = np.cumsum(weights)
-        index = int(np.searchsorted(sums, self._uniform(position) * sums[-1], side="right"))
-        index = min(index, len(sums) - 1)
+        index = pick(weights, self._uniform(position))
         return index if ids is None else int(ids[index])
 
     def _uniform(self, position: int) -> float:
@@ -147,9 +142,10 @@ def _bias(sampling: Sampling, vocab_size: int) -> tuple[npt.NDArray[np.int64], R
 
 
 def log_normaliser(logits: Row) -> float:
-    """Logarithm of the sum of exp(logits), in double precision where it matters."""
+    """Logarithm of the sum of exp(logits)."""
     top = logits.max()
-    return float(top) + math.log(float(np.exp(logits - top).sum(dtype=np.float64)))
+    shifted = logits - top
+    return float(top) + math.log(float(np.exp(shifted, out=shifted).sum()))
 
 
 def _with_logprobs(logits: Row, token: int, alternatives: int) -> Chosen:

@@ -16,6 +16,7 @@ class Scoring:
     """Owns a sequence whose tokens are all known; wants the log-probabilities of those from `start` on."""
 
     def __init__(self, number: int, tokens: Sequence[int], start: int, on_done: Callable[[], None]) -> None:
+        self.torn = False
         self._targets = list(tokens)
         self._start = start
         self._on_done = on_done
@@ -37,8 +38,10 @@ class Scoring:
     def on_commit(self) -> bool:
         """Done when all tokens are computed."""
         if self.sequence.num_missing == 0:
+            self.torn = True
             self.sequence.finished = True
             self._on_done()
+            self.torn = False
         return self.sequence.finished
 
     def result(self) -> Scored:

@@ -13,6 +13,9 @@ from limpide.cache import Lease
 class Owner(Protocol):
     """What a sequence is computed for."""
 
+    torn: bool
+    """Set while it changes; still set after an interruption, when it can't be trusted any more."""
+
     def on_logits(self, position: int, logits: npt.NDArray[np.float32]) -> None:
         """Logits [count, vocab] after the tokens at `position` and those that follow it.
 

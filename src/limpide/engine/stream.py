@@ -35,6 +35,11 @@ class Job:
         """One sequence is finished."""
         self.remaining -= 1
 
+    def fail(self, error: Exception) -> None:
+        """None of the unfinished sequences will be finished."""
+        self.error = error
+        self.remaining = 0
+
     def end(self, ending: Ending) -> None:
         """One choice is finished."""
         self.events.append(ending)
@@ -60,10 +65,11 @@ class Stream(Iterator[Event]):
         if not job.events and not job.done:
             self._engine.drive(lambda: bool(job.events) or job.done)
         if job.events:
-            event = job.events.popleft()
-            if isinstance(event, Ending):
-                return Finished(event.reason, event.usage, self._receipt(), event.index, event.stop)
-            return event
+            head = job.events[0]
+            if isinstance(head, Ending):
+                head = Finished(head.reason, head.usage, self._receipt(), head.index, head.stop)
+            # Taken and returned in one go: an interrupt in between would lose it.
+            return (head, job.events.popleft())[0]
         self._closed = True
         if job.error is not None:
             raise job.error

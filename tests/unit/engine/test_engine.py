@@ -41,6 +41,14 @@ def end(events: Iterable[Event], index: int = 0) -> Finished:
     return finished
 
 
+def drain(stream: Stream, into: list[Event], *more: Any) -> None:
+    """Read to the end; what was read before an exception is kept."""
+    for event in stream:
+        into.append(event)
+    if more:
+        drain(*more)
+
+
 def greedy(world: Any, prompt: list[int], count: int) -> list[int]:
     out = list(prompt)
     for _ in range(count):
@@ -188,8 +196,7 @@ def test_an_interrupted_step_is_computed_again(world: Any, prompts: Prompts, at:
     streams = [ask(engine, prompt, max_tokens=12) for prompt in asked]
     seen: list[list[Event]] = [[], []]
     with pytest.raises(KeyboardInterrupt):
-        for _ in (seen[0].extend(streams[0]), seen[1].extend(streams[1])):
-            pass
+        drain(streams[0], seen[0], streams[1], seen[1])
     engine.check_integrity()
     for i in (0, 1):
         seen[i] += list(streams[i])
@@ -218,8 +225,7 @@ def test_an_interrupt_in_the_bookkeeping_costs_only_time(
 
     monkeypatch.setattr(part, name, interrupted)
     with pytest.raises(KeyboardInterrupt):
-        for event in streams[0]:
-            seen[0].append(event)
+        drain(streams[0], seen[0])
     for i in (0, 1):
         seen[i] += list(streams[i])
         engine.check_integrity()
@@ -241,8 +247,7 @@ def test_an_interrupt_inside_an_answers_own_books_ends_that_answer(
     monkeypatch.setattr(choice._output, "push", interrupted)
     seen: list[Event] = []
     with pytest.raises(KeyboardInterrupt):
-        for event in other:
-            seen.append(event)
+        drain(other, seen)
     assert tokens([*seen, *other]) == greedy(world, prompts(40, 2), 9)
     with pytest.raises(EngineStopped):
         list(torn)

@@ -15,6 +15,8 @@ SIZE = 4
 
 
 class Nobody:
+    torn = False
+
     def on_logits(self, position: int, logits: object) -> None: ...
 
     def on_commit(self) -> bool:
