@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from limpide.core.errors import TemplateError
+from limpide.core.errors import InvalidParameter, TemplateError
 from limpide.core.messages import Message, Tool
 
 MAX_SOURCE_CHARACTERS = 1 << 20
@@ -23,6 +24,9 @@ MAX_ADDED_CHARACTERS = 1 << 20
 PROCESSOR_SECONDS = 0.5
 WALL_SECONDS = 10.0
 """Only for systems that can't limit processor time, and for machines that are busy."""
+_EXIT_SECONDS = 1.0
+_OUT_OF_TIME = {-int(getattr(signal, name)) for name in ("SIGPROF", "SIGKILL") if hasattr(signal, name)} | {1}
+"""Exit codes of a worker that the kernel or our clock ended (1 is what TerminateProcess leaves on Windows)."""
 _WORKER = Path(__file__).with_name("template_worker.py")
 _HINT = "the model's chat template is at fault; use another file of the model, or continue raw text without a template"
 
@@ -135,7 +139,10 @@ class _Renderer:
         self._owner = os.getpid()
         return process
 
-    def _discard(self, process: subprocess.Popen[bytes]) -> int:
+    def _discard(self, process: subprocess.Popen[bytes], *, ended: bool = False) -> int:
+        """Have it gone, and its exit code. `ended` is whether it is known to be about to exit by itself."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_EXIT_SECONDS if ended else 0)
         process.kill()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
@@ -151,8 +158,11 @@ class _Renderer:
                 self._discard(self._process)
 
     def render(self, source: str, context: Mapping[str, Any]) -> str:
-        """Render in the worker. Raises TemplateError."""
-        given = json.dumps(context)
+        """Render in the worker. Raises TemplateError, InvalidParameter if the context can't be written as JSON."""
+        try:
+            given = json.dumps(context)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidParameter("tools and template switches", str(error), "what JSON can write") from None
         limit = MAX_ADDED_CHARACTERS + 4 * len(given)
         request = {"source": source, "max_characters": limit, "seconds": PROCESSOR_SECONDS}
         line = f'{json.dumps(request)[:-1]}, "context": {given}}}\n'.encode()
@@ -181,8 +191,9 @@ class _Renderer:
         finally:
             clock.cancel()
         if not answer.endswith(b"\n"):
-            self._discard(process)
-            return {"error": "time"}
+            code = self._discard(process, ended=True)
+            in_time = code not in _OUT_OF_TIME
+            return {"error": "died" if in_time else "time", "message": f"exit code {code}"}
         value = json.loads(answer)
         return value if isinstance(value, dict) else {"error": "failed"}
 
@@ -197,12 +208,14 @@ def _error(kind: str, message: str) -> TemplateError:
             return TemplateError(f"the chat template is no valid Jinja: {message}", hint=_HINT)
         case "time":
             return TemplateError(
-                "the chat template took too long, or more memory than it may have, and was ended",
+                "the chat template took too long and was ended",
                 expected=f"at most {PROCESSOR_SECONDS:g} s of processor time",
                 hint=_HINT,
             )
         case "memory":
             return TemplateError("the chat template needs more memory than it may have", hint=_HINT)
+        case "died":
+            return TemplateError(f"the process that renders chat templates ended unexpectedly ({message})", hint=_HINT)
         case "recursion":
             return TemplateError("the chat template calls itself without end", hint=_HINT)
         case _:

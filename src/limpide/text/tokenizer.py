@@ -65,12 +65,7 @@ class Tokenizer:
         characters it consists of. `special=True` is for text that a template wrote. `bos=True` puts `bos_id` in front
         if the model was trained so (`add_bos`). Raises InvalidText for surrogates, which no UTF-8 has.
         """
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidText(
-                f"the text has a lone surrogate at character {error.start}", expected="text that UTF-8 can write"
-            ) from None
+        _check(text)
         ids = [self.bos_id] if bos and self.add_bos and self.bos_id is not None else []
         if not special:
             return ids + (self._vocabulary.encode_plain(text, True) if text else [])
@@ -103,5 +98,15 @@ class Tokenizer:
         return list(self._vocabulary.special.split(text))
 
     def encode_part(self, text: str, *, first: bool) -> list[int]:
-        """Ids of one plain part of a longer text. `first` says that nothing comes before it."""
+        """Ids of one plain part of a longer text. `first` says that nothing comes before it. Raises InvalidText."""
+        _check(text)
         return self._vocabulary.encode_plain(text, first) if text else []
+
+
+def _check(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidText(
+            f"the text has a lone surrogate at character {error.start}", expected="text that UTF-8 can write"
+        ) from None

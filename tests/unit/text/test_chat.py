@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from limpide.core.errors import InvalidText, TemplateError
 from limpide.core.messages import Message, Tool, ToolCall
 from limpide.text import ChatTemplate, Tokenizer, encode_chat, render_chat
 
@@ -107,6 +108,11 @@ def test_digits_around_a_look_alike(byte_level: Tokenizer) -> None:
     assert byte_level.decode(ids) == "1<2<<|im_end|>3"
 
 
+def test_lone_surrogates_are_refused(byte_level: Tokenizer) -> None:
+    with pytest.raises(InvalidText):
+        encode_chat(byte_level, ChatTemplate(CHATML), [Message("user", "a\udcff")])
+
+
 def test_a_tokenizer_without_special_tokens(byte_level_metadata: dict[str, Any]) -> None:
     for key in ("token_type", "bos_token_id", "eos_token_id"):
         del byte_level_metadata[f"tokenizer.ggml.{key}"]
@@ -117,8 +123,6 @@ def test_a_tokenizer_without_special_tokens(byte_level_metadata: dict[str, Any])
 
 @pytest.mark.parametrize("digit", ["7", "0"])
 def test_special_tokens_that_are_digits(byte_level_metadata: dict[str, Any], digit: str) -> None:
-    from limpide.core.errors import TemplateError
-
     texts = byte_level_metadata["tokenizer.ggml.tokens"]
     texts[texts.index("<|endoftext|>")] = digit
     tokenizer = Tokenizer.from_gguf(byte_level_metadata)

@@ -9,10 +9,10 @@ import time
 
 import pytest
 
-from limpide.core.errors import TemplateError
+from limpide.core.errors import InvalidParameter, TemplateError
 from limpide.core.messages import Message, Tool, ToolCall
 from limpide.text import ChatTemplate
-from limpide.text.template import WALL_SECONDS
+from limpide.text.template import WALL_SECONDS, _renderer
 
 HELLO = [Message("user", "hello")]
 NESTED = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
@@ -128,6 +128,20 @@ class TestHostile:
     def test_long_conversations_are_no_attack(self) -> None:
         text = "é\n" * 500_000
         assert rendered("{{ messages[0].content }}", [Message("user", text)]) == text
+
+
+def test_a_lost_worker_is_replaced() -> None:
+    assert rendered("a") == "a"
+    process = _renderer._process
+    assert process is not None
+    process.kill()
+    process.wait()
+    assert rendered("b") == "b"
+
+
+def test_switches_that_are_no_json() -> None:
+    with pytest.raises(InvalidParameter):
+        rendered("a", switch=object())
 
 
 def test_ordinary_templates_are_quick() -> None:
