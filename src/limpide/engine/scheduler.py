@@ -31,6 +31,8 @@ class Scheduler:
         self.waiting: list[Sequence] = []
         self.running: list[Sequence] = []
         self.num_preemptions = 0
+        self._left = 0
+        """Tokens that the step being planned may still take."""
 
     def add(self, sequence: Sequence) -> None:
         """Queue a sequence. Its whole length must fit in the pool."""
@@ -58,6 +60,7 @@ class Scheduler:
     def schedule(self) -> Plan:
         """The next step, with room for it in the cache. Empty when there is nothing to do."""
         plan: Plan = {}
+        self._left = self.token_budget
         short = self.cache.block_size
         for sequence in list(self.running):
             if sequence.num_missing <= short:
@@ -83,7 +86,7 @@ class Scheduler:
         """Schedule a running sequence, at the cost of the youngest if blocks are short."""
         if sequence.lease is None:
             return  # preempted for an older one in this very step
-        count = self._chunk(sequence, plan)
+        count = self._chunk(sequence)
         if count == 0:
             return
         while not self.cache.reserve(sequence.lease, sequence.num_computed + count):
@@ -92,6 +95,7 @@ class Scheduler:
             if youngest is sequence:
                 return
         plan[sequence] = count
+        self._left -= count
 
     def _admit(self, plan: Plan) -> None:
         """Let waiting sequences in while there are rows, tokens and blocks. Nobody is preempted for a newcomer."""
@@ -99,7 +103,7 @@ class Scheduler:
         pending = {cache.prefix_key(s.lease, s.tokens) for s, n in plan.items() if n > 1 and s.lease is not None}
         admitted: list[Sequence] = []
         for sequence in self.waiting:
-            if len(self.running) + len(admitted) >= self.max_batch or self._left(plan) == 0:
+            if len(self.running) + len(admitted) >= self.max_batch or self._left == 0:
                 break
             lease = cache.open()
             computed = cache.extend_from_prefix(lease, sequence.tokens, sequence.logits_from)
@@ -118,30 +122,28 @@ class Scheduler:
             if sequence.cached_tokens is None:
                 sequence.cached_tokens, sequence.admitted_at = computed, time.perf_counter()
             admitted.append(sequence)
-            plan[sequence] = self._chunk(sequence, plan)
+            plan[sequence] = self._chunk(sequence)
+            self._left -= plan[sequence]
             if len(key[1]) == cache.block_size:
                 pending.add(key)
         for sequence in admitted:
             self.waiting.remove(sequence)
             insort(self.running, sequence, key=_arrival)
 
-    def _chunk(self, sequence: Sequence, plan: Plan) -> int:
+    def _chunk(self, sequence: Sequence) -> int:
         """How many of the missing tokens fit in the step; a part ends with a full block, so that it can be shared."""
-        left = self._left(plan)
-        if sequence.num_missing <= left:
-            return sequence.num_missing
+        left, missing = self._left, sequence.num_missing
+        if missing <= left:
+            return missing
         end = sequence.num_computed + left
         aligned = end - end % self.cache.block_size
         return aligned - sequence.num_computed if aligned > sequence.num_computed else left
-
-    def _left(self, plan: Plan) -> int:
-        return self.token_budget - sum(plan.values())
 
     def _preempt(self, sequence: Sequence, plan: Plan) -> None:
         if sequence.lease is None:
             raise AssertionError("only a running sequence can be preempted")
         self.running.remove(sequence)
-        plan.pop(sequence, None)
+        self._left += plan.pop(sequence, 0)
         self.cache.close(sequence.lease)
         sequence.lease = None
         sequence.num_computed = 0
