@@ -114,7 +114,7 @@ class LocalBackend:
                 identity=Identity(
                     model=name,
                     numerics=numerics,
-                    tokenizer_sha256=text.tokenizer.sha256,
+                    tokenizer_sha256=lambda: text.tokenizer.sha256,
                     template_sha256=text.template.sha256 if text.template else None,
                     weights_sha256=weights_sha256,
                 ),

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from limpide.cache.tables import BlockTables, Lease
 from limpide.cache.view import Pages, StepView
+from limpide.core.errors import OutOfMemory
 
 BLOCK_SIZE = 16
 
@@ -23,7 +24,7 @@ class PagedCache(BlockTables):
     """Keys and values of many sequences in blocks of `block_size` positions.
 
     layers: (kv_heads, head_dim) of each layer. The pools are reserved at once but take memory only where something
-    is written: the system maps a page on its first touch.
+    is written: the system maps a page on its first touch. Raises OutOfMemory if the system refuses even that.
     """
 
     def __init__(
@@ -37,13 +38,20 @@ class PagedCache(BlockTables):
     ) -> None:
         super().__init__(num_blocks, block_size, max_sequences)
         self.dtype = dtype
-        self._pools: list[tuple[Tensor, Tensor]] = [
-            (
-                torch.empty(num_blocks, block_size, heads, dim, dtype=dtype),
-                torch.empty(num_blocks, block_size, heads, dim, dtype=dtype),
-            )
-            for heads, dim in layers
-        ]
+        try:
+            self._pools: list[tuple[Tensor, Tensor]] = [
+                (
+                    torch.empty(num_blocks, block_size, heads, dim, dtype=dtype),
+                    torch.empty(num_blocks, block_size, heads, dim, dtype=dtype),
+                )
+                for heads, dim in layers
+            ]
+        except RuntimeError as error:
+            size = num_blocks * block_bytes(layers, dtype, block_size)
+            raise OutOfMemory(
+                f"the system does not give {size / 1e6:.0f} MB for the key-value cache",
+                hint="ask for a smaller context or a smaller cache",
+            ) from error
         self._tables = torch.from_numpy(self.tables)
         self._offsets = np.arange(block_size, dtype=np.int64)
 

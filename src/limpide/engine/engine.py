@@ -9,7 +9,7 @@ from itertools import count
 from typing import Literal
 
 from limpide.cache import PagedCache
-from limpide.core.errors import ContextExceeded, EngineStopped, InvalidParameter
+from limpide.core.errors import ContextExceeded, EngineStopped, InvalidParameter, OutOfMemory
 from limpide.core.ports import Scored
 from limpide.engine.choice import Choice
 from limpide.engine.output import Output
@@ -233,7 +233,7 @@ class Engine:
             self._runner.run(plan)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is handed to the one whose request it was
             if len(plan) == 1:
-                self._fail(next(iter(plan)), error)
+                self._fail(next(iter(plan)), _told(error))
                 return {}
             for line, tokens in plan.items():
                 if not line.finished:
@@ -319,6 +319,8 @@ class Engine:
             if self._stepper == threading.get_ident():
                 self._stepper = None
                 self._changed.notify_all()
+        if self._inbox:  # it came while we computed, from someone who may not come back
+            self._settle_inbox()
 
     def _settle_inbox(self) -> None:
         """Have the inbox emptied now if nobody computes; otherwise whoever does will see to it before the next step.
@@ -350,3 +352,14 @@ class Engine:
         for token in (min(tokens, default=0), max(tokens, default=0)):
             if not 0 <= token < self._vocab_size:
                 raise InvalidParameter("prompt token", token, f"a token id from 0 to {self._vocab_size - 1}")
+
+
+def _told(error: Exception) -> Exception:
+    """The error as its reader should see it: torch reports a lack of memory as a RuntimeError."""
+    if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
+        return error
+    told = OutOfMemory(
+        "computing this request takes more memory than there is", hint="shorten the prompt, or close other programs"
+    )
+    told.__cause__ = error
+    return told

@@ -20,14 +20,13 @@ _ONLY_WHEN_SAMPLING = {"top_p": 1.0, "top_k": 0, "min_p": 0.0}
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who answers, for receipts."""
+    """Who answers, for receipts. Hashes are asked for at the end of a request, since they take a while."""
 
     model: str = "model"
     numerics: Numerics = "exact"
-    tokenizer_sha256: str | None = None
     template_sha256: str | None = None
+    tokenizer_sha256: Callable[[], str | None] = lambda: None
     weights_sha256: Callable[[], str | None] = lambda: None
-    """Called at the end of a request, since hashing a large file takes a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Settled:
             parameters=self.outcomes,
             model=identity.model,
             weights_sha256=identity.weights_sha256(),
-            tokenizer_sha256=identity.tokenizer_sha256,
+            tokenizer_sha256=identity.tokenizer_sha256(),
             template_sha256=identity.template_sha256,
             engine=f"limpide {__version__}",
             numerics=identity.numerics,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from limpide.cache import Lease, PagedCache, PlainKV, block_bytes
+from limpide.core.errors import OutOfMemory
 
 LAYERS = [(2, 4), (1, 8)]
 
@@ -21,9 +22,7 @@ def write(cache: PagedCache, items: list[tuple[Lease, int, int]], seed: int) -> 
         k = torch.randn(total, heads, dim, generator=generator)
         v = torch.randn(total, heads, dim, generator=generator)
         view.write(layer, k, v)
-        written.append(
-            [(k[a:b], v[a:b]) for a, b in zip(view.query_starts[:-1], view.query_starts[1:], strict=True)]
-        )
+        written.append([(k[a:b], v[a:b]) for a, b in zip(view.query_starts[:-1], view.query_starts[1:], strict=True)])
     return written
 
 
@@ -97,6 +96,11 @@ def test_a_large_pool_costs_nothing_until_it_is_used() -> None:
     cache = PagedCache([(8, 128)] * 4, 4096)  # 2 GB
     assert psutil.Process().memory_info().rss - before < 100e6
     assert cache.num_available == 4096
+
+
+def test_a_pool_that_the_system_refuses_is_a_clear_error() -> None:
+    with pytest.raises(OutOfMemory, match="MB"):
+        PagedCache([(1 << 10, 1 << 30)], 1 << 10)
 
 
 def test_plain_pass_keeps_gradients() -> None:

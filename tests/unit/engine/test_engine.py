@@ -275,6 +275,36 @@ def test_an_error_takes_down_only_the_request_that_causes_it(world: Any, prompts
     assert not engine.has_work
 
 
+def test_running_out_of_memory_is_said_so(world: Any, prompts: Prompts) -> None:
+    def forward(*_: Any) -> Any:
+        return torch.empty(1 << 60, dtype=torch.uint8)
+
+    hungry = Interrupting(world.model, 0, ValueError())
+    hungry.forward = forward  # type: ignore[method-assign]
+    with pytest.raises(OutOfMemory):
+        list(ask(world.engine(hungry), prompts(30, 1)))
+
+
+def test_a_message_that_came_during_a_step_is_not_left_lying(world: Any, prompts: Prompts) -> None:
+    class Leaving(Interrupting):
+        other: Stream | None = None
+
+        def forward(self, *args: Any) -> Any:
+            if self.other is not None:
+                thread = threading.Thread(target=self.other.close)
+                thread.start()
+                thread.join()
+                self.other = None
+            return self.model.forward(*args)
+
+    model = Leaving(world.model, 0, ValueError())
+    engine = world.engine(model)
+    stream, model.other = ask(engine, prompts(30, 1), max_tokens=1), ask(engine, prompts(40, 2), max_tokens=9)
+    list(stream)
+    assert not engine.has_work
+    engine.check_integrity()
+
+
 def test_what_can_not_be_done_is_refused_before_it_is_queued(world: Any, prompts: Prompts) -> None:
     engine = world.engine(num_blocks=8, context=512)
     with pytest.raises(EmptyPrompt):
@@ -304,12 +334,13 @@ def test_the_last_token_of_the_context_is_used(world: Any, prompts: Prompts) -> 
 
 
 def test_the_receipt_names_every_parameter(world: Any) -> None:
-    identity = Identity("toy", "exact", "t" * 64, "c" * 64, lambda: "w" * 64)
+    identity = Identity("toy", "exact", "c" * 64, lambda: "t" * 64, lambda: "w" * 64)
     engine = world.engine(identity=identity)
     receipt = end(list(ask(engine, [1], max_tokens=1, top_p=0.5, seed=3))).receipt
     assert receipt.parameters["top_p"].why  # it makes no difference to a greedy answer, and says so
     assert receipt.parameters.keys() == set(Sampling.__dataclass_fields__)
     assert (receipt.model, receipt.weights_sha256, receipt.seed) == ("toy", "w" * 64, 3)
+    assert (receipt.tokenizer_sha256, receipt.template_sha256) == ("t" * 64, "c" * 64)
     assert receipt.engine.startswith("limpide ")
 
 
