@@ -31,11 +31,11 @@ class ByteRows:
     """Activations rounded to bytes. Shared by all matrices that the same activations are multiplied with."""
 
     q: Tensor
-    """[rows padded to a multiple of 4, columns] int8"""
+    """[2, rows padded to a multiple of 4, columns] int8: the values, and what rounding lost where that is much"""
     scales: Tensor
-    """[padded rows, columns / 32] float32"""
+    """[2, padded rows, columns / 32] float32; a second scale of zero says that nothing was kept"""
     sums: Tensor
-    """[padded rows, columns / 16] float32: sums of the rounded values, times their scale"""
+    """[2, padded rows, columns / 16] float32: sums of the rounded values, times their scale"""
     rows: int
 
 
@@ -51,7 +51,7 @@ def float_bits(value: float) -> int:
 
 def round_plain(x: Tensor) -> ByteRows:
     """Round x, [rows, columns] float32, columns a multiple of 32."""
-    return _round("plain", x, ())
+    return _round("plain", x, (0, 0))
 
 
 def round_norm(x: Tensor, weight: Tensor, epsilon: float) -> ByteRows:
@@ -64,16 +64,17 @@ def round_gated(gate: Tensor, up: Tensor, kind: Gate) -> ByteRows:
     return _round(kind, gate, (up.data_ptr(), 4 * up.stride(0)))
 
 
-def _round(kind: str, x: Tensor, more: tuple[int, ...]) -> ByteRows:
+def _round(kind: str, x: Tensor, more: tuple[int, int]) -> ByteRows:
     rows, columns = x.shape
-    padded = rows if rows <= FEW else (rows + MANY_STEP - 1) // MANY_STEP * MANY_STEP
+    padded = (rows + MANY_STEP - 1) // MANY_STEP * MANY_STEP
     # rows of padding hold whatever was in memory: what is computed from them is never stored
-    q = torch.empty((padded, columns), dtype=torch.int8)
-    scales = torch.empty((padded, columns // 32))
-    sums = torch.empty((padded, columns // 16))
+    q = torch.empty((2, padded, columns), dtype=torch.int8)
+    scales = torch.empty((2, padded, columns // 32))
+    sums = torch.empty((2, padded, columns // 16))
+    addresses = (q.data_ptr(), scales.data_ptr(), sums.data_ptr())
     call(
         kernel("activations.round_rows", kind),
-        [0, rows, columns, q.data_ptr(), scales.data_ptr(), sums.data_ptr(), x.data_ptr(), 4 * x.stride(0), *more],
+        [0, rows, columns, *addresses, x.data_ptr(), 4 * x.stride(0), *more, padded],
         threads=1 if x.numel() < _SPLIT_WORK else None,
     )
     return ByteRows(q, scales, sums, rows)
@@ -85,7 +86,7 @@ def multiply(x: ByteRows, weights: Sequence[Tensor], format_name: str, *, add_to
     `weights`: at most three, uint8 [matrix rows, bytes of a row], all of one format and width. With `add_to` the only
     product is added to it, in place. The result of a row does not depend on the other rows.
     """
-    columns = x.q.shape[1]
+    columns = x.q.shape[2]
     outs = [torch.empty((x.rows, w.shape[0])) for w in weights] if add_to is None else [add_to]
     arguments = [
         0,
@@ -97,6 +98,7 @@ def multiply(x: ByteRows, weights: Sequence[Tensor], format_name: str, *, add_to
         x.rows,
         len(weights),
         add_to is not None,
+        x.q.shape[1],
     ]
     for weight, out in zip(weights, outs, strict=True):
         arguments += (weight.data_ptr(), weight.shape[0], weight.stride(0), out.data_ptr(), 4 * out.stride(0))
