@@ -20,7 +20,7 @@ from limpide.hub.files import room_on, sha256_of, sync_directory
 from limpide.hub.places import cache_dir, hf_cache_dir
 from limpide.hub.progress import Progress
 from limpide.hub.sources import SourceFailed
-from limpide.hub.transfer import resume_into, session_body
+from limpide.hub.transfer import check_sha256, resume_into, session_body
 
 _T = TypeVar("_T")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -159,10 +159,15 @@ def download(
     found = ask(label, lambda: _metadata(repo, revision, filename))
     progress.begin(filename, found.size)
     try:
-        if found.etag and _SHA256.fullmatch(found.etag) and found.size and found.size <= _LARGEST_OVER_HTTP:
+        digest = found.etag if found.etag and _SHA256.fullmatch(found.etag) else None
+        by_us = digest and found.size and found.size <= _LARGEST_OVER_HTTP
+        if by_us:
             _bring_blob(repo, found, label, progress)
         with room_on(hf_cache_dir()):
-            return Path(_library_download(repo, found.commit_hash or revision, filename, progress))
+            path = Path(_library_download(repo, found.commit_hash or revision, filename, progress))
+        if digest and not by_us:
+            check_sha256(path, digest, label, discard_cached)
+        return path
     except (LimpideError, SourceFailed):
         raise
     except Exception as error:  # see ask()

@@ -11,7 +11,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from limpide.core.errors import (
-    ChecksumMismatch,
     DownloadFailed,
     LicenceNotAccepted,
     ModelFileMissing,
@@ -19,8 +18,8 @@ from limpide.core.errors import (
     UnknownModel,
     UnsupportedFormat,
 )
-from limpide.hub.files import disk_full, free_bytes, sha256_of
-from limpide.hub.huggingface import CONNECT_SECONDS, ask, cached_snapshot, discard_cached, download
+from limpide.hub.files import disk_full, free_bytes
+from limpide.hub.huggingface import CONNECT_SECONDS, ask, cached_snapshot, download
 from limpide.hub.places import hf_cache_dir
 from limpide.hub.progress import Progress
 from limpide.hub.sources import SourceFailed
@@ -191,7 +190,7 @@ def _fetch(reference: HubReference, progress: Progress) -> HubModel:
     needed = sum(f.size or 0 for f in wanted if not _is_cached(reference, info.sha, f))
     if free_bytes(hf_cache_dir()) < needed:
         raise disk_full(hf_cache_dir(), needed)
-    paths = [_fetch_one(reference, info.sha, file, progress, label) for file in wanted]
+    paths = [download(reference.repo, info.sha, file.name, progress, label=label) for file in wanted]
     # The branch's name is known to the cache only after a download by that name; ours went by the commit.
     _remember_branch(reference, info.sha)
     digest = wanted[0].sha256 if chosen and len(wanted) == 1 else None
@@ -203,19 +202,6 @@ def _wanted_files(info: Any, reference: HubReference) -> tuple[str | None, list[
     files = [_remote_file(sibling) for sibling in info.siblings or ()]
     chosen = choose_gguf((f.name for f in files), reference.file)
     return chosen, _gguf_files(files, chosen) if chosen else _folder_files(files, reference)
-
-
-def _fetch_one(reference: HubReference, commit: str, file: RemoteFile, progress: Progress, label: str) -> Path:
-    fresh = not _is_cached(reference, commit, file)
-    path = download(reference.repo, commit, file.name, progress, label=label)
-    if fresh and file.sha256 and (found := sha256_of(path)) != file.sha256:
-        discard_cached(path)
-        raise ChecksumMismatch(
-            f"{file.name} of {reference.repo} arrived damaged: sha256 {found}",
-            expected=f"sha256 {file.sha256}",
-            hint="pull again",
-        )
-    return path
 
 
 def _repository(reference: HubReference) -> Any:

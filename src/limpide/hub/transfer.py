@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,11 +45,16 @@ def resume_into(part: Path, opened: Opener, *, size: int, sha256: str, label: st
         fruitless = 0 if _size_of(part) > have else fruitless + 1
         if fruitless >= _FRUITLESS_TRIES:
             raise SourceFailed(f"{label}: broke off at {_size_of(part)} of {size} bytes ({last})")
-    digest = sha256_of(part)
-    if digest != sha256:
-        part.unlink()
+    check_sha256(part, sha256, label, Path.unlink)
+
+
+def check_sha256(path: Path, expected: str, label: str, discard: Callable[[Path], None]) -> None:
+    """Read the whole file; a wrong one is discarded and ChecksumMismatch raised."""
+    found = sha256_of(path)
+    if found != expected:
+        discard(path)
         raise ChecksumMismatch(
-            f"a file from {label} arrived damaged: sha256 {digest}", expected=f"sha256 {sha256}", hint="pull again"
+            f"a file from {label} arrived damaged: sha256 {found}", expected=f"sha256 {expected}", hint="pull again"
         )
 
 

@@ -21,7 +21,7 @@ from tinymodel import Shelf, everything_in, make_entry
 from limpide.core.errors import UnknownModel
 from limpide.hub import CatalogEntry, Store
 from limpide.hub.huggingface import HuggingFaceSource, ask
-from limpide.hub.reference import GGUF_PREFERENCE, HubReference, all_parts, choose_gguf, folder_is_whole
+from limpide.hub.reference import GGUF_PREFERENCE, HubReference, all_parts, cached, choose_gguf, folder_is_whole
 from limpide.hub.sources import SourceFailed
 
 RUN = """
@@ -126,6 +126,14 @@ def test_a_broken_connection_is_opened_again_where_it_broke(hub: FakeHub, tmp_pa
     assert Path(pull(make_entry(data, SOURCE), tmp_path)["path"]).read_bytes() == data
     (resumed,) = hub.ranges
     assert 0 < int(resumed.removeprefix("bytes=").removesuffix("-")) <= 1_000_000
+
+
+def test_any_repository_is_held_to_the_sha256_that_it_names(hub: FakeHub, data: bytes, tmp_path: Path) -> None:
+    hub.repos["org/tiny"] = {"tiny.gguf": data}
+    hub.lie_about_sha256 = "0" * 64
+    assert run("resolve", "hf:org/tiny")["error"] == "ChecksumMismatch"
+    assert not [name for name in everything_in(tmp_path / "hf") if "blobs/" in name]
+    assert run("resolve", "hf:org/tiny", "offline")["error"] == "OfflineError"
 
 
 def test_a_full_disk_leaves_nothing_in_the_cache(hub: FakeHub, tmp_path: Path) -> None:
@@ -308,6 +316,21 @@ def test_references_are_read(text: str, repo: str, revision: str, file: str | No
 def test_hostile_references_are_refused(text: str) -> None:
     with pytest.raises(UnknownModel):
         HubReference.parse(text)
+
+
+def test_a_split_file_is_here_when_all_its_parts_are(tmp_path: Path) -> None:
+    root = tmp_path / "hf" / "hub" / "models--org--x"
+    folder = root / "snapshots" / "c0ffee"
+    folder.mkdir(parents=True)
+    (root / "refs").mkdir()
+    (root / "refs" / "main").write_text("c0ffee")
+    first, second = (folder / f"m-0000{n}-of-00002.gguf" for n in (1, 2))
+    first.write_bytes(b"x")
+    assert cached(HubReference("org/x")) is None
+    second.write_bytes(b"x")
+    found = cached(HubReference("org/x"))
+    assert found is not None
+    assert found.path == first
 
 
 def test_a_damaged_branch_file_leads_nowhere(tmp_path: Path) -> None:

