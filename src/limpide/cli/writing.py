@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import TextIO
 
-from limpide.cli.terminal import colour_allowed, is_terminal, write
+from limpide.cli.terminal import colour_allowed, write
 from limpide.core.events import Event, Finished, TextDelta, ThinkingDelta, Usage
 from limpide.core.ports import ModelInfo
 
@@ -53,24 +54,22 @@ class AnswerWriter:
         self._last = text
 
     def _end_thinking(self) -> None:
-        if self._thinking:
-            self._thinking = False
-            sys.stderr.write("\n" if self._last.endswith("\n") else "\n\n")
-            if not colour_allowed(sys.stderr):
-                sys.stderr.write("[answer]\n")
-            sys.stderr.flush()
-            self._last = "\n"
+        if not self._thinking:
+            return
+        self._end_line(sys.stderr)
+        self._thinking = False
+        sys.stderr.write("\n" if colour_allowed(sys.stderr) else "\n[answer]\n")
+        sys.stderr.flush()
+
+    def _end_line(self, stream: TextIO) -> None:
+        if not self._last.endswith("\n"):
+            stream.write("\n")
+            stream.flush()
+        self._last = "\n"
 
     def close(self) -> None:
         """End the last line, whatever it was."""
-        if self._thinking:
-            self._end_thinking()
-        elif not self._last.endswith("\n"):
-            sys.stdout.write("\n")
-            sys.stdout.flush()
-            self._last = "\n"
-        if is_terminal(sys.stdout):
-            sys.stdout.flush()
+        self._end_line(sys.stderr if self._thinking else sys.stdout)
 
 
 def tokens_per_second(usage: Usage) -> float | None:
