@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, cast
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 1 << 22
 MAX_PIECE = 1 << 16
+_PIPED = re.compile(r"<[|｜].+[|｜]>")
 _FOLDER_HINT = "use the model's Hugging Face folder, or another GGUF of it"
 
 
@@ -124,6 +126,10 @@ class _Pieces:
             if number is not None and self.kinds[number] in (Kind.NORMAL, Kind.USER_DEFINED):
                 self.kinds[number] = Kind.CONTROL
         normal = int(Kind.NORMAL)
+        for number, text in enumerate(texts):
+            # Some converters call these normal; no text of people gave rise to such a piece.
+            if text.startswith(("<|", "<｜")) and _PIPED.fullmatch(text) and self.kinds[number] == normal:
+                self.kinds[number] = int(Kind.CONTROL)
         others = [i for i, kind in enumerate(self.kinds) if kind != normal]
         self.control = {texts[i]: i for i in others if self.kinds[i] == Kind.CONTROL}
         self.unknown = {texts[i]: i for i in others if self.kinds[i] == Kind.UNKNOWN}

@@ -67,14 +67,15 @@ PRE_TOKENIZERS: Final[dict[str, PreTokenizer]] = {
     **dict.fromkeys(("olmo", "mpt"), PreTokenizer((_GPT2,), normalizer="NFC")),
     **dict.fromkeys(("smollm", "starcoder", "refact", "codeshell", "exaone", "minerva-7b", "mellum2"), DIGITS_GPT2),
     "command-r": PreTokenizer((DIGITS, _GPT2), normalizer="NFC"),
-    **dict.fromkeys(("llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"), LLAMA3),
+    **dict.fromkeys(("llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0"), LLAMA3),
+    **dict.fromkeys(("lfm2", "jina-v5-nano"), LLAMA3),
     **dict.fromkeys(("dbrx", "smaug-bpe", "chatglm-bpe"), PreTokenizer((_LLAMA3,))),
     **dict.fromkeys(("glm4", "glm5"), PreTokenizer((_LLAMA3,), whole_words=True)),
-    **dict.fromkeys(("qwen2", "deepseek-r1-qwen"), QWEN2),
+    **dict.fromkeys(("qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2"), QWEN2),
     **dict.fromkeys(("stablelm2", "megrez", "hunyuan", "solar-open", "grok-2"), PreTokenizer((_QWEN2,))),
     "qwen35": PreTokenizer((_QWEN35,), normalizer="NFC"),
     "tekken": PreTokenizer((_TEKKEN,), whole_words=True, add_bos=True),
-    **dict.fromkeys(("gpt-4o", "llama4", "kanana2", "minimax-m2"), O200K),
+    **dict.fromkeys(("gpt-4o", "llama4", "kanana2", "minimax-m2", "talkie"), O200K),
     **dict.fromkeys(("deepseek-v3", "hunyuan-dense", "joyai-llm"), PreTokenizer(_DEEPSEEK3)),
     "deepseek-llm": PreTokenizer(
         (r"[\r\n]", rf"\s?[{_DEEPSEEK_LETTERS}]+", r"\s?[!-/:-~！-／：-～‘-‟　-。]+", r"\s+$", _CJK, DIGITS)

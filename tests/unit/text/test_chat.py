@@ -116,7 +116,10 @@ def test_lone_surrogates_are_refused(byte_level: Tokenizer) -> None:
 def test_a_tokenizer_without_special_tokens(byte_level_metadata: dict[str, Any]) -> None:
     for key in ("token_type", "bos_token_id", "eos_token_id"):
         del byte_level_metadata[f"tokenizer.ggml.{key}"]
+    texts = byte_level_metadata["tokenizer.ggml.tokens"]
+    texts[:] = [f"unused {text}" if text.startswith("<|") else text for text in texts]
     tokenizer = Tokenizer.from_gguf(byte_level_metadata)
+    assert not tokenizer.special_tokens
     ids = encode_chat(tokenizer, ChatTemplate(CHATML), [Message("user", "hello")])
     assert tokenizer.decode(ids) == "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"
 

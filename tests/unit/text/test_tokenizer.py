@@ -72,7 +72,14 @@ class TestByteLevel:
     def test_missing_types_make_the_named_tokens_special(self, byte_level_metadata: dict[str, Any]) -> None:
         del byte_level_metadata["tokenizer.ggml.token_type"]
         tokenizer = Tokenizer.from_gguf(byte_level_metadata)
-        assert set(tokenizer.special_tokens) == {"<|im_start|>", "<|im_end|>"}
+        assert set(tokenizer.special_tokens) == {"<|im_start|>", "<|im_end|>", "<|endoftext|>"}
+
+    def test_structure_that_is_called_normal(self, byte_level_metadata: dict[str, Any]) -> None:
+        texts, kinds = (byte_level_metadata[f"tokenizer.ggml.{name}"] for name in ("tokens", "token_type"))
+        kinds[texts.index("<|endoftext|>")] = 1
+        tokenizer = Tokenizer.from_gguf(byte_level_metadata)
+        assert texts.index("<|endoftext|>") in tokenizer.eos_ids
+        assert "<|endoftext|>" in tokenizer.special_tokens
 
     def test_every_pre_tokenizer_compiles(self, byte_level_metadata: dict[str, Any]) -> None:
         text = "Hello  there, it's 12345 é日本\n\n  x=1;\r\n"
