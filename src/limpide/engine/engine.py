@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import count
 from typing import Literal
 
@@ -23,13 +21,14 @@ from limpide.engine.sequence import Sequence as Line
 from limpide.engine.stops import StopFilter
 from limpide.engine.stream import Job, Stream
 from limpide.engine.thinking import ThinkingGate, encode_inside
+from limpide.engine.turns import Turns
 from limpide.text.detokenizer import Detokenizer
 from limpide.text.tokenizer import Tokenizer
 
 _State = Literal["between", "scheduling", "running", "committing"]
 
 
-class Engine:
+class Engine(Turns):
     """Serves many requests at once from one model and one cache.
 
     `submit`, `abort` and `score` may be called from any thread. There is no thread of its own: reading a stream
@@ -51,6 +50,7 @@ class Engine:
         vocab_size: int | None = None,
         identity: Identity | None = None,
     ) -> None:
+        super().__init__()
         if len(cache.tables) < max_batch:
             raise InvalidParameter("max_batch", max_batch, f"at most {len(cache.tables)}, the cache's sequences")
         self.cache = cache
@@ -63,11 +63,7 @@ class Engine:
         self._vocab_size = min(vocab_size or tokenizer.vocab_size, tokenizer.vocab_size)
         self._numbers = count()
         self._jobs: dict[Line, Job] = {}
-        self._inbox: deque[Callable[[], None]] = deque()
-        self._changed = threading.Condition()
-        self._stepper: int | None = None
         self._state: _State = "between"
-        self._closed = False
 
     @property
     def capacity(self) -> int:
@@ -157,8 +153,7 @@ class Engine:
 
     def abort(self, job: Job, *, tell: bool = False) -> None:
         """End a job where it is. tell: its stream ends with Finished(reason="aborted") for each unfinished choice."""
-        self._inbox.append(lambda: self._abort(job, tell))
-        self._settle_inbox()
+        self._tell(lambda: self._abort(job, tell))
 
     def stop_thinking(self, job: Job) -> None:
         """Have a job's choices close their thinking at their next token and answer."""
@@ -168,41 +163,11 @@ class Engine:
                 if isinstance(line.owner, Choice):
                     line.owner.stop_thinking()
 
-        self._inbox.append(tell)
-        self._settle_inbox()
-
-    def step(self) -> bool:
-        """Compute one step, after the one that another thread may be computing. False when there is nothing to do."""
-        try:
-            with self._changed:
-                while self._busy:
-                    self._changed.wait()
-                self._stepper = threading.get_ident()
-            return self._step()
-        finally:
-            self._yield()
-
-    def drive(self, until: Callable[[], bool]) -> None:
-        """Compute steps, in turn with other threads that want the same, until `until()` holds."""
-        while not until():
-            try:
-                with self._changed:
-                    while self._busy and not until():
-                        self._changed.wait()
-                    if until():
-                        return
-                    self._stepper = threading.get_ident()
-                if not self._step() and not until():
-                    raise EngineStopped("the engine has nothing to do, and the request is not finished")
-            finally:
-                self._yield()
+        self._tell(tell)
 
     def close(self) -> None:
         """Stop: unfinished requests end with EngineStopped. Safe to call twice."""
-        with self._changed:
-            self._closed = True
-        self._inbox.append(self._fail_all)
-        self._settle_inbox()
+        self._close(self._fail_all)
 
     def check_integrity(self) -> None:
         """AssertionError unless scheduler, cache and jobs agree. Not while another thread computes."""
@@ -211,10 +176,8 @@ class Engine:
         if {line.id for line in self._jobs} != known:
             raise AssertionError("the jobs' sequences are not those of the scheduler")
 
-    # --- one thread at a time below this line ---
-
     def _step(self) -> bool:
-        self._prepare()
+        self._settle()
         self._state = "scheduling"
         plan = self.scheduler.schedule()
         if plan:
@@ -233,7 +196,9 @@ class Engine:
             self._runner.run(plan)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is handed to the one whose request it was
             if len(plan) == 1:
+                self._state = "committing"
                 self._fail(next(iter(plan)), _told(error))
+                self._state = "running"
                 return {}
             for line, tokens in plan.items():
                 if not line.finished:
@@ -298,54 +263,11 @@ class Engine:
             self.scheduler.reset(self._jobs)
         self._state = "between"
 
-    # --- taking turns ---
-
-    @property
-    def _busy(self) -> bool:
-        return self._stepper is not None and self._stepper != threading.get_ident()
-
-    def _taken(self) -> bool:
-        return self._stepper is not None
-
-    def _post(self, message: Callable[[], None]) -> None:
-        with self._changed:
-            if self._closed:
-                raise EngineStopped("the engine is closed", hint="load the model again")
-            self._inbox.append(message)
-            self._changed.notify_all()
-
-    def _yield(self) -> None:
-        with self._changed:
-            if self._stepper == threading.get_ident():
-                self._stepper = None
-                self._changed.notify_all()
-        if self._inbox:  # it came while we computed, from someone who may not come back
-            self._settle_inbox()
-
-    def _settle_inbox(self) -> None:
-        """Have the inbox emptied now if nobody computes; otherwise whoever does will see to it before the next step.
-
-        That may be this very thread: the garbage collector closes dropped streams at any moment, also inside a step.
-        """
-        if self._taken():
-            return
-        try:
-            with self._changed:
-                if self._taken():
-                    return
-                self._stepper = threading.get_ident()
-            self._prepare()
-        finally:
-            self._yield()
-
-    def _prepare(self) -> None:
+    def _settle(self) -> None:
         if self._state != "between":
             self._recover()
         self._state = "scheduling"
-        while self._inbox:
-            # Taken out only when done: if it is interrupted it is done again, so messages are idempotent.
-            self._inbox[0]()
-            self._inbox.popleft()
+        self._deliver()
         self._state = "between"
 
     def _check_tokens(self, tokens: Sequence[int]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -311,6 +313,24 @@ def test_after_closing_nothing_works_and_nothing_breaks() -> None:
     for use in (lambda: backend.stream(request()), lambda: backend.logits([1]), lambda: backend.score("a", ["b"])):
         with pytest.raises(EngineStopped):
             use()
+
+
+def test_a_closed_backend_keeps_nothing_in_memory() -> None:
+    """Without waiting for the garbage collector: a chat that changes its model has no room for both."""
+    gc.collect()
+    gc.disable()
+    try:
+        backend = FakeBackend()
+        list(backend.stream(request("low", n=2)))
+        left = backend.stream(request())
+        next(left)
+        cache = weakref.ref(backend.engine.cache)
+        backend.close()
+        left.close()
+        del left
+        assert cache() is None
+    finally:
+        gc.enable()
 
 
 def test_the_receipt_says_who_answered(make: Make) -> None:
