@@ -102,7 +102,7 @@ class Scheduler:
         cache = self.cache
         pending = {cache.prefix_key(s.lease, s.tokens) for s, n in plan.items() if n > 1 and s.lease is not None}
         admitted: list[Sequence] = []
-        for sequence in self.waiting:
+        for sequence in self.waiting[: 4 * self.max_batch]:  # a long queue for one prefix isn't walked at every step
             if len(self.running) + len(admitted) >= self.max_batch or self._left == 0:
                 break
             lease = cache.open()
