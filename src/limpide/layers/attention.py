@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from limpide.layers.linear import Linear, project
 from limpide.layers.norm import make_norm
@@ -14,8 +15,13 @@ from limpide.layers.spec import AttentionSpec
 from limpide.layers.step import Step, first_visible_key
 from limpide.layers.weights import Weights
 
-_TILE = 1 << 24
-"""Most scores held at once, so that a long prompt's memory grows with its length and not with its square."""
+_ROWS = 16
+"""Queries are computed by aligned runs of positions, filled up where a step has only some of them.
+
+So a token's result is made by the same operations on the same shapes whether its text came in one piece, in chunks
+or token by token, and is the same bits. Scores held at once are bounded too: memory grows with a prompt's length, not
+with its square.
+"""
 
 
 class Attention(nn.Module):
@@ -101,13 +107,14 @@ def _attend_one(
         scores = _scores(q, keys, first_query=past, first_key=0, spec=spec, step=step)
         probs = step.taps(point, _softmax(scores, sinks).flatten(0, 1)).view_as(scores)
         return _mix(probs, values)
-    tile = max(1, _TILE // (spec.heads * length))
     results = []
-    for first in range(0, queries, tile):
-        last = min(first + tile, queries)
-        low, high = first_visible_key(spec.mask, past + first), past + last
-        scores = _scores(q[first:last], keys[low:high], first_query=past + first, first_key=low, spec=spec, step=step)
-        results.append(_mix(_softmax(scores, sinks), values[low:high]))
+    for start in range(past - past % _ROWS, length, _ROWS):
+        stop = start + _ROWS
+        first, last, low = max(start, past), min(stop, length), first_visible_key(spec.mask, start)
+        tile = functional.pad(q[first - past : last - past], (0, 0, 0, 0, first - start, stop - last))
+        near_keys, near_values = (functional.pad(x[low:last], (0, 0, 0, 0, 0, stop - last)) for x in (keys, values))
+        scores = _scores(tile, near_keys, first_query=start, first_key=low, spec=spec, step=step)
+        results.append(_mix(_softmax(scores, sinks), near_values)[first - start : last - start])
     return results[0] if len(results) == 1 else torch.cat(results)
 
 
@@ -119,8 +126,6 @@ def _scores(q: Tensor, keys: Tensor, *, first_query: int, first_key: int, spec: 
     if spec.softcap is not None:
         scores = torch.tanh(scores / spec.softcap) * spec.softcap
     scores = scores.view(spec.kv_heads, -1, queries, scores.shape[-1])
-    if queries == 1 and first_key >= first_visible_key(spec.mask, first_query):
-        return scores  # a lone query sees every key that was handed in
     return scores.masked_fill(step.mask(spec.mask, first_query, queries, first_key), -torch.inf)
 
 

@@ -8,6 +8,10 @@ from torch.nn import functional
 from limpide.layers.weights import Weights
 from limpide.quant import QuantTensor, multiply, multiply_all
 
+_MIN_ROWS = 16
+"""BLAS adds up in another order for a few rows than for many. Padding them makes each row's result the same bits
+whatever shares its batch."""
+
 
 class Linear(nn.Module):
     """A matrix [out, in] with an optional bias.
@@ -33,12 +37,19 @@ class Linear(nn.Module):
         if isinstance(self.weight, QuantTensor):
             y = multiply(x, self.weight)
             return y if self.bias is None else y + self.bias
-        return functional.linear(x, self.weight, self.bias)
+        return _linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Shape and stored format."""
         stored = self.weight.format.name if isinstance(self.weight, QuantTensor) else "float32"
         return f"{self.shape[0]}x{self.shape[1]}, {stored}, bias={self.bias is not None}"
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    rows = x.shape[0]
+    if rows >= _MIN_ROWS:
+        return functional.linear(x, weight, bias)
+    return functional.linear(functional.pad(x, (0, 0, 0, _MIN_ROWS - rows)), weight, bias)[:rows]
 
 
 def project(x: Tensor, *linears: Linear) -> list[Tensor]:
