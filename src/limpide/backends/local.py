@@ -205,6 +205,7 @@ class LocalBackend:
     def prepare(self, request: ChatRequest) -> EngineRequest:
         """A conversation as the engine takes it: encoded, and with its plan for the thinking. Raises as `stream`."""
         text = self._texts()
+        prepared = text.dialect.prepare(request.messages, request.thinking)
         if text.template is None:
             raise ChatUnsupported(
                 f"{self._info.name} has no chat template: it is a base model, which only continues text",
@@ -215,7 +216,6 @@ class LocalBackend:
             raise InvalidParameter(
                 "tools", [tool.name for tool in request.tools], "none: the calls of local models are not read yet"
             )
-        prepared = text.dialect.prepare(request.messages, request.thinking)
         prompt = encode_chat(
             text.tokenizer, text.template, prepared.messages, suffix=prepared.suffix, **prepared.template_kwargs
         )

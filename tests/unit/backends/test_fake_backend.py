@@ -284,6 +284,8 @@ def test_a_base_model_says_what_it_can_not_do(make: Make) -> None:
     assert not backend.info.chat
     with pytest.raises(ChatUnsupported):
         backend.stream(request())
+    with pytest.raises(ThinkingUnsupported):
+        backend.stream(request("low"))
     assert read(backend.complete("xa"))[1] == "bc"
     with pytest.raises(ThinkingUnsupported):
         make(dialect="none").stream(request("low"))
