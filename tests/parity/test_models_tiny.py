@@ -108,6 +108,33 @@ def test_a_ragged_batch_agrees(made: Made) -> None:
         assert distance(ours, reference_logits(made.reference, tokens)) < TOLERANCE
 
 
+def test_steps_and_strangers_do_not_change_a_bit(made: Made) -> None:
+    """In exact numerics chunks, batches and shared prefixes can't change a token, not even with sampling."""
+    model = load(made.folder)
+    sequences = [some_tokens(24, 2), some_tokens(13, 3), some_tokens(40, 4)]
+    counts = [[11, 13, 0], [1, 0, 20], [1, 0, 1], [10, 0, 18], [1, 0, 1]]
+    for stepped, tokens in zip(stepped_logits(model, sequences, counts), sequences, strict=True):
+        assert torch.equal(stepped, plain_logits(model, tokens))
+
+
+def test_names_and_transforms_go_both_ways(made: Made) -> None:
+    """What was loaded, stored again, is what the file holds."""
+    for path in (made.folder, made.gguf, made.quantised):
+        with open_checkpoint(path) as checkpoint:
+            family, spec = read_spec(checkpoint)
+            weights = load_weights(checkpoint, family, spec, "fast")
+            names = family.stored_names(spec, checkpoint.kind)
+            assert {names[ours].name for ours in weights} >= set(checkpoint.tensors) - {"rope_freqs.weight"}
+            for ours, weight in weights.items():
+                stored = names[ours]
+                back = weight if stored.transform is None else stored.transform.store(weight, stored.block)
+                raw = torch.from_numpy(checkpoint.raw(stored.name))
+                if isinstance(back, QuantTensor):
+                    assert torch.equal(back.data.flatten(), raw)
+                else:  # adding and taking away 1 rounds
+                    torch.testing.assert_close(back, raw.view(torch.float32), rtol=0, atol=1e-6)
+
+
 # --- every distinctive feature is seen by these tests: without it they fail ---
 
 Change = Callable[[ModelSpec], ModelSpec]

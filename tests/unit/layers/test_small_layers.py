@@ -114,6 +114,14 @@ def test_linear_is_the_same_from_stored_blocks() -> None:
     assert not any(parameter.requires_grad for parameter in plain.parameters())
 
 
+@pytest.mark.parametrize(("rows", "cols"), [(576, 576), (192, 640), (1536, 576), (576, 1536), (4000, 64)])
+def test_a_row_has_the_same_bits_in_any_batch(rows: int, cols: int) -> None:
+    linear, x = Linear(Weights({"weight": rand(rows, cols)})), rand(70, cols)
+    together = linear(x)
+    for size in (1, 2, 3, 5, 8, 15, 16, 17, 33, 64):
+        assert torch.equal(torch.cat([linear(part) for part in x.split(size)]), together)
+
+
 def test_an_embedding_expands_only_what_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     weight = rand(50, 32)
     embedding = Embedding(Weights({"weight": _half_blocks(weight)}), scale=3.0)

@@ -1,0 +1,123 @@
+"""The kernels' blocks held against the plain ones: same weights, same cache, same results up to rounding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from limpide.cache import PagedCache
+from limpide.layers.block import Block
+from limpide.layers.rope import RopeTable
+from limpide.layers.spec import AttentionSpec, BlockSpec, MaskSpec, MLPSpec, NormSpec, RopeSpec
+from limpide.layers.step import Step
+from limpide.layers.taps import Taps
+from limpide.layers.weights import Weights
+from limpide.quant import get_format
+from limpide.quant.tensor import QuantTensor
+
+HIDDEN, WIDTH, DIM = 128, 256, 32
+PLAIN = BlockSpec(
+    AttentionSpec(4, 2, DIM, DIM**-0.5, rope=RopeSpec(10000.0, DIM)), MLPSpec(WIDTH), NormSpec(1e-5), placement="pre"
+)
+GEMMA = replace(
+    PLAIN,
+    attention=replace(PLAIN.attention, qk_norm=NormSpec(1e-6), mask=MaskSpec("window", 20)),
+    feed_forward=MLPSpec(WIDTH, "gelu_tanh"),
+    placement="sandwich",
+)
+
+
+def block(spec: BlockSpec) -> Block:
+    generator = torch.Generator().manual_seed(3)
+
+    def matrix(rows: int, columns: int) -> QuantTensor:
+        stored = get_format("Q8_0")
+        blocks = torch.randint(0, 256, (rows * columns // 32, 34), generator=generator).to(torch.uint8)
+        blocks[:, :2] = torch.full((len(blocks), 1), 0.001, dtype=torch.float16).view(torch.uint8)
+        return QuantTensor(stored, (rows, columns), blocks.view(rows, -1))
+
+    def vector(size: int) -> torch.Tensor:
+        return torch.rand(size, generator=generator) + 0.5
+
+    attention = spec.attention
+    queries, keys = attention.heads * DIM, attention.kv_heads * DIM
+    tensors = {
+        "attn.q.weight": matrix(queries, HIDDEN),
+        "attn.k.weight": matrix(keys, HIDDEN),
+        "attn.v.weight": matrix(keys, HIDDEN),
+        "attn.o.weight": matrix(HIDDEN, queries),
+        "mlp.gate.weight": matrix(WIDTH, HIDDEN),
+        "mlp.up.weight": matrix(WIDTH, HIDDEN),
+        "mlp.down.weight": matrix(HIDDEN, WIDTH),
+        **{f"{name}.weight": vector(HIDDEN) for name in ("attn_norm", "mlp_norm", "attn_post_norm", "mlp_post_norm")},
+        **{f"attn.{name}.weight": vector(DIM) for name in ("q_norm", "k_norm")},
+    }
+    return Block(spec, Weights(tensors), 0)
+
+
+def run(layer: Block, lengths: list[tuple[int, ...]], *, fused: bool) -> list[torch.Tensor]:
+    """Sequences that grow by the given numbers of tokens, all in the same steps; results per sequence."""
+    rope = layer.spec.attention.rope
+    assert rope is not None
+    cache = PagedCache([(layer.spec.attention.kv_heads, DIM)], 64, dtype=torch.float16)
+    leases = [cache.open() for _ in lengths]
+    generators = [torch.Generator().manual_seed(index) for index in range(len(lengths))]
+    done = [0] * len(lengths)
+    results: list[list[torch.Tensor]] = [[] for _ in lengths]
+    for counts in zip(*lengths, strict=True):
+        for lease, start, count in zip(leases, done, counts, strict=True):
+            assert cache.reserve(lease, start + count)
+        view = cache.view(list(zip(leases, done, counts, strict=True)))
+        x = torch.cat([torch.randn(c, HIDDEN, generator=g) for c, g in zip(counts, generators, strict=True)])
+        positions = torch.cat([torch.arange(s, s + c) for s, c in zip(done, counts, strict=True)])
+        with torch.inference_mode():
+            rotation = RopeTable(rope).rotation(positions, view.query_starts, view.kv_lengths)
+            step = Step(view, {rope: rotation}, None if fused else Taps({}))
+            assert step.fused is fused
+            y = layer(x.clone(), step)
+        for index, part in enumerate(y.split(list(counts))):
+            results[index].append(part)
+        done = [s + c for s, c in zip(done, counts, strict=True)]
+    return [torch.cat(parts) for parts in results]
+
+
+@pytest.mark.parametrize("spec", [PLAIN, GEMMA], ids=["llama", "gemma"])
+@pytest.mark.parametrize(
+    "lengths",
+    [[(1,) * 30], [(150, 1, 1)], [(70, 5, 64)], [(3, 3, 2), (90, 1, 1), (1, 1, 40)], [(2, 1), (3, 1), (4, 1)]],
+    ids=["decode", "prompt", "chunks", "mixed", "few"],
+)
+def test_agrees_with_the_plain_block(spec: BlockSpec, lengths: list[tuple[int, ...]]) -> None:
+    layer = block(spec)
+    for fused, plain in zip(run(layer, lengths, fused=True), run(layer, lengths, fused=False), strict=True):
+        assert (fused - plain).norm() / plain.norm() < 5e-3
+
+
+def test_a_sequence_does_not_depend_on_its_neighbours() -> None:
+    layer = block(GEMMA)
+    alone = run(layer, [(90, 1, 1, 1)], fused=True)[0]
+    together = run(layer, [(90, 1, 1, 1), (65, 1, 1, 1), (8, 1, 1, 1)], fused=True)[0]
+    assert torch.equal(alone, together)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"attention": replace(PLAIN.attention, softcap=30.0)},
+        {"attention": replace(PLAIN.attention, mask=MaskSpec("chunk", 16))},
+        {"attention": replace(PLAIN.attention, rope=RopeSpec(1e4, DIM, "interleaved"))},
+        {"attention": replace(PLAIN.attention, rope=RopeSpec(1e4, DIM // 2))},
+        {"feed_forward": MLPSpec(WIDTH, "relu")},
+        {"residual_scale": 0.5},
+    ],
+)
+def test_what_the_kernels_cannot_do_keeps_the_plain_path(change: dict[str, object]) -> None:
+    spec = replace(PLAIN, **change)  # type: ignore[arg-type]
+    if spec.attention.rope != PLAIN.attention.rope:
+        results = run(block(spec), [(5, 1)], fused=True)
+    else:
+        results = run(block(spec), [(5, 1)], fused=True)
+    plain = run(block(spec), [(5, 1)], fused=False)
+    assert torch.equal(results[0], plain[0])
