@@ -43,3 +43,9 @@ def test_no_place_of_one_machine_is_committed() -> None:
         text = path.read_bytes().decode("utf-8", errors="ignore")
         found += [f"{name}: {mark}" for mark in suspicious if mark in text]
     assert found == []
+
+
+def test_test_files_have_names_of_their_own() -> None:
+    """Without packages in tests/, pytest imports them by base name: two of the same name stop the whole run."""
+    names = [path.name for path in sorted((ROOT / "tests").rglob("*.py")) if path.name != "conftest.py"]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
