@@ -98,21 +98,16 @@ def _q8_0(row, q, s, m, columns, stride):  # type: ignore[no-untyped-def]
 
 
 @_inline
-def _six_bit_pair(scales, j):  # type: ignore[no-untyped-def]
-    """Scale and minimum of group j in the 12 bytes of Q4_K and Q5_K."""
-    if j < 4:
-        return simd.load_u8(scales + j) & 63, simd.load_u8(scales + j + 4) & 63
-    low, a, b = simd.load_u8(scales + j + 4), simd.load_u8(scales + j - 4), simd.load_u8(scales + j)
-    return (low & 15) | ((a >> 6) << 4), (low >> 4) | ((b >> 6) << 4)
-
-
-@_inline
 def _k_scales(row, s, m, stride):  # type: ignore[no-untyped-def]
-    d, dmin = simd.load_f16(row), simd.load_f16(row + 2)
-    for j in range(8):
-        scale, minimum = _six_bit_pair(row + 4, j)
-        simd.store_f32(s + j * stride, d * np.float32(scale))
-        simd.store_f32(m + j * stride, -dmin * np.float32(minimum))
+    """Scales and offsets of the eight groups of Q4_K and Q5_K: six bits each, those of the last four groups in two places."""
+    d, dmin = simd.load_f16(row), -simd.load_f16(row + 2)
+    for j in range(4):
+        first, second, third = simd.load_u8(row + 4 + j), simd.load_u8(row + 8 + j), simd.load_u8(row + 12 + j)
+        here, later = j * stride, (j + 4) * stride
+        simd.store_f32(s + here, d * np.float32(first & 63))
+        simd.store_f32(m + here, dmin * np.float32(second & 63))
+        simd.store_f32(s + later, d * np.float32((third & 15) | ((first >> 6) << 4)))
+        simd.store_f32(m + later, dmin * np.float32((third >> 4) | ((second >> 6) << 4)))
 
 
 @_inline

@@ -98,22 +98,16 @@ def _splat(builder: ir.IRBuilder, value: ir.Value, count: int) -> ir.Value:
 # --- scalars -------------------------------------------------------------------------------------------------------
 
 
-@_op(types.uint8, types.int64)
+@_op(types.int64, types.int64)
 def load_u8(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """One byte."""
-    return _load(builder, a[0], _I8)
+    """One byte, as int64: numba turns a mix of signed and unsigned integers into float64."""
+    return builder.zext(_load(builder, a[0], _I8), _I64)
 
 
-@_op(types.int8, types.int64)
+@_op(types.int64, types.int64)
 def load_i8(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """One signed byte."""
-    return _load(builder, a[0], _I8)
-
-
-@_op(types.uint16, types.int64)
-def load_u16(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """Two bytes, little endian."""
-    return _load(builder, a[0], _I16)
+    """One signed byte, as int64."""
+    return builder.sext(_load(builder, a[0], _I8), _I64)
 
 
 @_op(types.int32, types.int64)
