@@ -16,10 +16,11 @@ Speed, in tokens per second:
 Generating one token reads every weight once (of a mixture of experts the chosen ones, of the embedding one row unless
 it is also the output matrix) and the cache of the tokens so far. A prompt token costs two operations per weight, the
 output matrix aside, and attention over the tokens before it. Bandwidth and matrix speed are measured on this machine
-in half a second; the shares are what `limpide bench` reached of them. benchmarks/fit_accuracy.py holds prediction
-against measurement. The constants stand on SmolLM2 135M (generation, prompt, memory) and Gemma 3 270M (memory), fast, on
-two cores of an AMD EPYC that others were using too, 2026-11-22: right to about a fifth for speed, a tenth for memory.
-The speed of `exact` was not measured: it takes the same shares.
+in half a second; the shares are what `limpide bench` reached of them; benchmarks/fit_accuracy.py tells them.
+
+What the constants stand on: SmolLM2 135M for all four, Gemma 3 270M for the memory too, `fast`, two cores of an AMD
+EPYC, 2026-11-22, with other programs running beside. One run does not tell GENERATION_SHARE and LAYER_SECONDS apart, and
+no run has checked the speeds of `exact`, for which the same shares are taken.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from limpide.hub.store import Store
 RUNTIME_BYTES = 360 << 20
 PREFILL_CHUNK = 512
 CACHE_VALUE_BYTES: dict[Numerics, int] = {"fast": 2, "exact": 4}
-GENERATION_SHARE = 0.3
+GENERATION_SHARE = 0.25
 LAYER_SECONDS = 40e-6
 PROMPT_SHARE = 1.0
 DEFAULT_CONTEXT = 4096
