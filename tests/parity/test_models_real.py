@@ -16,6 +16,8 @@ from limpide.formats import open_checkpoint
 from limpide.models import CausalLM, load_model
 from limpide.text import Tokenizer
 
+pytestmark = pytest.mark.timeout(900)  # a minute on two idle cores, many on busy ones
+
 TOLERANCE = 1e-3
 KEPT = 3
 """Sequences whose logits are compared after each step of cached decoding, not only their best tokens."""
