@@ -19,7 +19,7 @@ output matrix aside, and attention over the tokens before it. Bandwidth and matr
 in half a second; the shares are what `limpide bench` reached of them; benchmarks/fit_accuracy.py tells them.
 
 What the constants stand on: SmolLM2 135M for all four, Gemma 3 270M for the memory too, `fast`, two cores of an AMD
-EPYC, 2026-11-22, with other programs running beside. One run does not tell GENERATION_SHARE and LAYER_SECONDS apart, and
+EPYC, 2026-11-22, with other programs running beside. One run does not tell GENERATION_SHARE and LAYER_SECONDS apart;
 no run has checked the speeds of `exact`, for which the same shares are taken.
 """
 
