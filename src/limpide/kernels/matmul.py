@@ -5,14 +5,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from limpide.kernels.arguments import call
+from limpide.kernels.buffers import Buffers, ByteRows
 from limpide.kernels.library import kernel
-from limpide.kernels.tiles import MANY_STEP, scratch_bytes
+from limpide.kernels.tiles import scratch_bytes
 
 FORMATS = frozenset({"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"})
 """What the kernels can multiply with. Kept apart from rows.py, which imports numba."""
@@ -27,16 +28,21 @@ _SPLIT_WORK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class ByteRows:
-    """Activations rounded to bytes. Shared by all matrices that the same activations are multiplied with."""
+class Matrix:
+    """Stored blocks as a kernel sees them."""
 
-    q: Tensor
-    """[2, rows padded to a multiple of 4, columns] int8: the values, and what rounding lost where that is much"""
-    scales: Tensor
-    """[2, padded rows, columns / 32] float32; a second scale of zero says that nothing was kept"""
-    sums: Tensor
-    """[2, padded rows, columns / 16] float32: sums of the rounded values, times their scale"""
+    data: Tensor
+    """uint8 [rows, bytes of a row], rows contiguous"""
+    format_name: str
+    columns: int
+    address: int
     rows: int
+    row_bytes: int
+
+    @classmethod
+    def of(cls, data: Tensor, format_name: str, columns: int) -> Matrix:
+        """`data` must stay as it is and where it is."""
+        return cls(data, format_name, columns, data.data_ptr(), data.shape[0], data.stride(0))
 
 
 def supports(format_name: str, columns: int) -> bool:
@@ -44,67 +50,48 @@ def supports(format_name: str, columns: int) -> bool:
     return format_name in FORMATS and columns % 32 == 0
 
 
+@cache
 def float_bits(value: float) -> int:
     """A float32 as a kernel's argument."""
     return int(struct.unpack("<i", struct.pack("<f", value))[0])
 
 
-def round_plain(x: Tensor) -> ByteRows:
+def round_plain(x: Tensor, buffers: Buffers | None = None) -> ByteRows:
     """Round x, [rows, columns] float32, columns a multiple of 32."""
-    return _round("plain", x, (0, 0))
+    return _round("plain", x, (0, 0), buffers)
 
 
-def round_norm(x: Tensor, weight: Tensor, epsilon: float) -> ByteRows:
+def round_norm(x: Tensor, weight: Tensor, epsilon: float, buffers: Buffers | None = None) -> ByteRows:
     """Round x / sqrt(mean(x**2) + epsilon) * weight."""
-    return _round("norm", x, (weight.data_ptr(), float_bits(epsilon)))
+    return _round("norm", x, (weight.data_ptr(), float_bits(epsilon)), buffers)
 
 
-def round_gated(gate: Tensor, up: Tensor, kind: Gate) -> ByteRows:
+def round_gated(gate: Tensor, up: Tensor, kind: Gate, buffers: Buffers | None = None) -> ByteRows:
     """Round activation(gate) * up."""
-    return _round(kind, gate, (up.data_ptr(), 4 * up.stride(0)))
+    return _round(kind, gate, (up.data_ptr(), 4 * up.stride(0)), buffers)
 
 
-def _round(kind: str, x: Tensor, more: tuple[int, int]) -> ByteRows:
+def _round(kind: str, x: Tensor, more: tuple[int, int], buffers: Buffers | None) -> ByteRows:
     rows, columns = x.shape
-    padded = (rows + MANY_STEP - 1) // MANY_STEP * MANY_STEP
-    # rows of padding hold whatever was in memory: what is computed from them is never stored
-    q = torch.empty((2, padded, columns), dtype=torch.int8)
-    scales = torch.empty((2, padded, columns // 32))
-    sums = torch.empty((2, padded, columns // 16))
-    addresses = (q.data_ptr(), scales.data_ptr(), sums.data_ptr())
+    into = ByteRows.empty(rows, columns) if buffers is None else buffers.rows(rows, columns)
     call(
         kernel("activations.round_rows", kind),
-        [0, rows, columns, *addresses, x.data_ptr(), 4 * x.stride(0), *more, padded],
-        threads=1 if x.numel() < _SPLIT_WORK else None,
+        [0, rows, columns, *into.addresses, x.data_ptr(), 4 * x.stride(0), *more, into.padded],
+        threads=1 if rows * columns < _SPLIT_WORK else None,
     )
-    return ByteRows(q, scales, sums, rows)
+    return into
 
 
-def multiply(x: ByteRows, weights: Sequence[Tensor], format_name: str, *, add_to: Tensor | None = None) -> list[Tensor]:
-    """x times the transpose of each matrix: float32 [rows, matrix rows] each.
+def multiply(x: ByteRows, matrices: Sequence[Matrix], outs: Sequence[Tensor], *, add: bool = False) -> None:
+    """x times the transpose of each matrix, written or added to float32 [rows, matrix rows] each.
 
-    `weights`: at most three, uint8 [matrix rows, bytes of a row], all of one format and width. With `add_to` the only
-    product is added to it, in place. The result of a row does not depend on the other rows.
+    At most three matrices, all of one format and width. The result of a row does not depend on the other rows.
     """
-    columns = x.q.shape[2]
-    outs = [torch.empty((x.rows, w.shape[0])) for w in weights] if add_to is None else [add_to]
-    arguments = [
-        0,
-        0,
-        columns,
-        x.q.data_ptr(),
-        x.scales.data_ptr(),
-        x.sums.data_ptr(),
-        x.rows,
-        len(weights),
-        add_to is not None,
-        x.q.shape[1],
-    ]
-    for weight, out in zip(weights, outs, strict=True):
-        arguments += (weight.data_ptr(), weight.shape[0], weight.stride(0), out.data_ptr(), 4 * out.stride(0))
+    arguments = [0, 0, x.columns, *x.addresses, x.rows, len(matrices), add, x.padded]
+    for matrix, out in zip(matrices, outs, strict=True):
+        arguments += (matrix.address, matrix.rows, matrix.row_bytes, out.data_ptr(), 4 * out.stride(0))
     name = "linear.few_rows" if x.rows <= FEW else "linear.many_rows"
-    call(kernel(name, format_name), arguments, scratch=scratch_bytes(columns))
-    return outs
+    call(kernel(name, matrices[0].format_name), arguments, scratch=scratch_bytes(x.columns))
 
 
 def add_norm(x: Tensor, y: Tensor, weight: Tensor, epsilon: float) -> None:

@@ -107,10 +107,16 @@ def place(
 
 
 def attend(
-    q: Tensor, *, heads: Heads, work: Work, pools: tuple[Tensor, Tensor], block_tables: Tensor, block_size: int
-) -> Tensor:
-    """Each query's mix of its sequence's values: [T, heads * head_dim] float32. Scores are causal, within the window."""
-    out = torch.empty((q.shape[0], heads.heads * heads.head_dim))
+    q: Tensor,
+    out: Tensor,
+    *,
+    heads: Heads,
+    work: Work,
+    pools: tuple[Tensor, Tensor],
+    block_tables: Tensor,
+    block_size: int,
+) -> None:
+    """Each query's mix of its sequence's values, to `out` [T, heads * head_dim]. Scores are causal, within the window."""
     arguments = [
         0,
         0,
@@ -135,4 +141,3 @@ def attend(
         arguments.append(heads.window)
         group = heads.heads // heads.kv_heads
         call(kernel("attention.attend_many"), arguments, scratch=attention_scratch_bytes(group, heads.head_dim))
-    return out

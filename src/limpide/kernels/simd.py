@@ -146,6 +146,14 @@ def store_i32(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
     builder.store(a[1], builder.inttoptr(a[0], _I32.as_pointer()), align=1)
 
 
+@_op(types.void, types.int64)
+def prefetch(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
+    """Ask for the cache line of an address. Never faults."""
+    pointer = ir.PointerType(_I8) if not hasattr(ir.PointerType, "is_opaque") else _I8.as_pointer()
+    arguments = [builder.inttoptr(a[0], pointer), *(ir.Constant(_I32, v) for v in (0, 3, 1))]
+    _call(builder, "llvm.prefetch.p0", ir.VoidType(), arguments)
+
+
 @_op(types.int64, types.int64, types.int64)
 def fetch_add(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
     """Add to the int64 at an address, atomically; the old value."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from limpide.kernels import matmul, paged
+from limpide.kernels.buffers import Buffers
 from limpide.layers.linear import Linear
 from limpide.layers.norm import Norm, RMSNorm
 from limpide.layers.spec import AttentionSpec, BlockSpec, MLPSpec
@@ -22,18 +23,28 @@ if TYPE_CHECKING:
     from limpide.layers.step import Step
 
 
+Groups = list[tuple[list[str], list[matmul.Matrix]]]
+
+
 class FusedBlock:
-    """The kernels' view of one block. Holds no weights of its own."""
+    """The kernels' view of one block, whose weights stay what they were when it was made."""
 
     def __init__(self, block: Block, gate: matmul.Gate) -> None:
-        self._block = block
-        attention = block.spec.attention
-        mask = attention.mask
+        attention, attn, mlp = block.spec.attention, block.attn, block.mlp
+        if attention.rope is None or mlp.gate is None:
+            raise TypeError("the kernels want rope and a gate")
         self._gate = gate
         self._heads = heads_of(block.spec)
         self._rope = attention.rope
-        self._window = mask.size if mask.kind == "window" else 0
-        self._layer = block.attn.layer
+        self._layer = attn.layer
+        self._attn_norm, self._mlp_norm = _rms(block.attn_norm), _rms(block.mlp_norm)
+        self._attn_post_norm, self._mlp_post_norm = _optional(block.attn_post_norm), _optional(block.mlp_post_norm)
+        q_norm, k_norm = _optional(attn.q_norm), _optional(attn.k_norm)
+        self._head_norms = None if q_norm is None or k_norm is None else (q_norm.weight, k_norm.weight)
+        self._head_epsilon = 0.0 if q_norm is None else q_norm.eps
+        self._qkv = _by_format({"q": attn.q, "k": attn.k, "v": attn.v})
+        self._gate_up = _by_format({"gate": mlp.gate, "up": mlp.up})
+        self._o, self._down = _matrix(attn.o), _matrix(mlp.down)
 
     @classmethod
     def of(cls, block: Block) -> FusedBlock | None:
@@ -44,46 +55,44 @@ class FusedBlock:
     def __call__(self, x: Tensor, step: Step) -> Tensor:
         """The residual stream [T, hidden], changed in place."""
         self._attention(x, step)
-        self._mlp(x)
+        self._mlp(x, step.buffers)
         return x
 
     def _attention(self, x: Tensor, step: Step) -> None:
-        block, attn, pages = self._block, self._block.attn, step.kv.pages
-        if pages is None or self._rope is None:
-            raise AssertionError("the fused path was chosen without pages or rope")
-        norm, q_norm, k_norm = _rms(block.attn_norm), attn.q_norm, attn.k_norm
-        rounded = matmul.round_norm(x, norm.weight, norm.eps)
-        q, k, v = _multiply(rounded, (attn.q, attn.k, attn.v))
-        pools = pages.pool(self._layer)
+        pages, heads, buffers = step.kv.pages, self._heads, step.buffers
+        if pages is None:
+            raise AssertionError("the fused path was chosen without pages")
+        rounded = matmul.round_norm(x, self._attn_norm.weight, self._attn_norm.eps, buffers)
+        results = _products(rounded, self._qkv, buffers)
+        q, pools = results["q"], pages.pool(self._layer)
         paged.place(
             q,
-            k,
-            v,
-            heads=self._heads,
+            results["k"],
+            results["v"],
+            heads=heads,
             tables=step.tables(self._rope),
             slots=pages.slots,
             pools=pools,
-            norms=None if q_norm is None or k_norm is None else (_rms(q_norm).weight, _rms(k_norm).weight),
-            epsilon=0.0 if q_norm is None else q_norm.eps,
+            norms=self._head_norms,
+            epsilon=self._head_epsilon,
         )
-        mixed = paged.attend(
+        mixed = buffers.tensor("mixed", x.shape[0], heads.heads * heads.head_dim)
+        paged.attend(
             q,
-            heads=self._heads,
-            work=step.work(self._window),
+            mixed,
+            heads=heads,
+            work=step.work(heads.window),
             pools=pools,
             block_tables=pages.block_tables,
             block_size=pages.block_size,
         )
-        _add(x, matmul.round_plain(mixed), attn.o, block.attn_post_norm)
+        _add(x, matmul.round_plain(mixed, buffers), self._o, self._attn_post_norm, buffers)
 
-    def _mlp(self, x: Tensor) -> None:
-        block, mlp = self._block, self._block.mlp
-        if mlp.gate is None:
-            raise AssertionError("the fused path was chosen without a gate")
-        norm = _rms(block.mlp_norm)
-        rounded = matmul.round_norm(x, norm.weight, norm.eps)
-        gate, up = _multiply(rounded, (mlp.gate, mlp.up))
-        _add(x, matmul.round_gated(gate, up, self._gate), mlp.down, block.mlp_post_norm)
+    def _mlp(self, x: Tensor, buffers: Buffers) -> None:
+        rounded = matmul.round_norm(x, self._mlp_norm.weight, self._mlp_norm.eps, buffers)
+        results = _products(rounded, self._gate_up, buffers)
+        gated = matmul.round_gated(results["gate"], results["up"], self._gate, buffers)
+        _add(x, gated, self._down, self._mlp_post_norm, buffers)
 
 
 def heads_of(spec: BlockSpec) -> paged.Heads:
@@ -93,35 +102,49 @@ def heads_of(spec: BlockSpec) -> paged.Heads:
     return paged.Heads(attention.heads, attention.kv_heads, attention.head_dim, attention.scale, window)
 
 
-def _multiply(x: matmul.ByteRows, linears: tuple[Linear, ...]) -> list[Tensor]:
-    weights = [_blocks(linear) for linear in linears]
-    formats = {weight.format.name for weight in weights}
-    if len(formats) == 1:
-        return matmul.multiply(x, [weight.data for weight in weights], formats.pop())
-    return [matmul.multiply(x, [weight.data], weight.format.name)[0] for weight in weights]
+def _products(x: matmul.ByteRows, groups: Groups, buffers: Buffers) -> dict[str, Tensor]:
+    """x times each matrix, by the matrices' names."""
+    results = {}
+    for names, matrices in groups:
+        outs = [buffers.tensor(name, x.rows, m.rows) for name, m in zip(names, matrices, strict=True)]
+        matmul.multiply(x, matrices, outs)
+        results.update(zip(names, outs, strict=True))
+    return results
 
 
-def _add(x: Tensor, rounded: matmul.ByteRows, linear: Linear, norm: Norm | None) -> None:
+def _add(x: Tensor, rounded: matmul.ByteRows, matrix: matmul.Matrix, norm: RMSNorm | None, buffers: Buffers) -> None:
     """x += norm(rounded · Wᵀ), in place."""
-    weight = _blocks(linear)
     if norm is None:
-        matmul.multiply(rounded, [weight.data], weight.format.name, add_to=x)
+        matmul.multiply(rounded, [matrix], [x], add=True)
     else:
-        (y,) = matmul.multiply(rounded, [weight.data], weight.format.name)
-        matmul.add_norm(x, y, _rms(norm).weight, norm.eps)
+        y = buffers.tensor("update", *x.shape)
+        matmul.multiply(rounded, [matrix], [y])
+        matmul.add_norm(x, y, norm.weight, norm.eps)
+
+
+def _by_format(linears: dict[str, Linear]) -> Groups:
+    """Matrices that one kernel call can take, with their names."""
+    matrices = {name: _matrix(linear) for name, linear in linears.items()}
+    formats = dict.fromkeys(matrix.format_name for matrix in matrices.values())
+    groups = [[name for name, matrix in matrices.items() if matrix.format_name == f] for f in formats]
+    return [(names, [matrices[name] for name in names]) for names in groups]
+
+
+def _matrix(linear: Linear) -> matmul.Matrix:
+    weight = linear.weight
+    if not isinstance(weight, QuantTensor):
+        raise TypeError("the kernels want stored blocks")
+    return matmul.Matrix.of(weight.data, weight.format.name, weight.shape[1])
 
 
 def _rms(norm: Norm) -> RMSNorm:
     if not isinstance(norm, RMSNorm):
-        raise TypeError("the fused path was chosen for another norm")
+        raise TypeError("the kernels want root-mean-square norms")
     return norm
 
 
-def _blocks(linear: Linear) -> QuantTensor:
-    weight = linear.weight
-    if not isinstance(weight, QuantTensor):
-        raise TypeError("the fused path was chosen for expanded weights")
-    return weight
+def _optional(norm: Norm | None) -> RMSNorm | None:
+    return None if norm is None else _rms(norm)
 
 
 def _gate(spec: BlockSpec) -> matmul.Gate | None:

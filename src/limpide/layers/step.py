@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from limpide.kernels.buffers import Buffers
 from limpide.kernels.paged import Work, plan
 from limpide.layers.kv import KVView
 from limpide.layers.rope import Rotation
@@ -23,6 +24,8 @@ class Step:
         self.taps = taps
         self.fused = taps is None and not torch.is_grad_enabled() and _in_half_precision(kv)
         """Whether blocks may use the kernels: nobody looks inside, and the cache lies in pages that they read."""
+        self.buffers = Buffers()
+        """Memory that the blocks' kernels share."""
         self._masks: dict[tuple[MaskSpec, int, int, int], Tensor] = {}
         self._tables: dict[RopeSpec, Tensor] = {}
         self._work: dict[int, Work] = {}

@@ -24,14 +24,15 @@ def multiply(x: Tensor, w: QuantTensor) -> Tensor:
 
 def multiply_all(x: Tensor, weights: Sequence[QuantTensor]) -> list[Tensor]:
     """The same activations by several matrices; they are rounded once."""
-    if x.requires_grad or not all(matmul.supports(w.format.name, w.shape[1]) for w in weights):
-        return [multiply_reference(x, w) for w in weights]
     for w in weights:
         _check(x, w)
+    if x.requires_grad or not all(matmul.supports(w.format.name, w.shape[1]) for w in weights):
+        return [multiply_reference(x, w) for w in weights]
     rounded = matmul.round_plain(x.contiguous())
-    if len({w.format.name for w in weights}) == 1:
-        return matmul.multiply(rounded, [w.data for w in weights], weights[0].format.name)
-    return [matmul.multiply(rounded, [w.data], w.format.name)[0] for w in weights]
+    outs = [x.new_empty(x.shape[0], w.shape[0]) for w in weights]
+    for w, out in zip(weights, outs, strict=True):
+        matmul.multiply(rounded, [matmul.Matrix.of(w.data, w.format.name, w.shape[1])], [out])
+    return outs
 
 
 def multiply_reference(x: Tensor, w: QuantTensor) -> Tensor:

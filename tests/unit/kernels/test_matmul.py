@@ -44,7 +44,13 @@ def activations(rows: int, columns: int, seed: int = 1) -> torch.Tensor:
 
 
 def product(x: torch.Tensor, w: QuantTensor) -> torch.Tensor:
-    return matmul.multiply(matmul.round_plain(x), [w.data], w.format.name)[0]
+    return times(matmul.round_plain(x), w)
+
+
+def times(rounded: matmul.ByteRows, *weights: QuantTensor) -> torch.Tensor:
+    outs = [torch.empty(rounded.rows, w.shape[0]) for w in weights]
+    matmul.multiply(rounded, [matmul.Matrix.of(w.data, w.format.name, w.shape[1]) for w in weights], outs)
+    return torch.cat(outs, dim=1)
 
 
 def test_every_format_of_the_table_has_a_test() -> None:
@@ -103,7 +109,7 @@ def test_the_rest_is_kept_where_values_are_large() -> None:
     exact = (product(x, w) - expected).norm()
     rounded.scales[1].zero_()
     rounded.sums[1].zero_()
-    without = (matmul.multiply(rounded, [w.data], "Q8_0")[0] - expected).norm()
+    without = (times(rounded, w) - expected).norm()
     assert exact < without / 3
 
 
@@ -120,7 +126,7 @@ def test_norm_and_gate_before_rounding() -> None:
     x, weight = activations(6, 192), torch.rand(192) + 0.5
     w = matrix("Q5_1", 32, 192)
     normed = torch.nn.functional.rms_norm(x, (192,), weight, 1e-5)
-    y = matmul.multiply(matmul.round_norm(x, weight, 1e-5), [w.data], "Q5_1")[0]
+    y = times(matmul.round_norm(x, weight, 1e-5), w)
     torch.testing.assert_close(y, multiply_reference(normed, w), rtol=0, atol=float(y.abs().max()) * 1e-2)
     up = activations(6, 192, 5)
     for kind, function in (
@@ -128,7 +134,7 @@ def test_norm_and_gate_before_rounding() -> None:
         ("gelu_tanh", lambda v: torch.nn.functional.gelu(v, approximate="tanh")),
     ):
         rounded = matmul.round_gated(x, up, kind)  # type: ignore[arg-type]
-        y = matmul.multiply(rounded, [w.data], "Q5_1")[0]
+        y = times(rounded, w)
         expected = multiply_reference(function(x) * up, w)
         torch.testing.assert_close(y, expected, rtol=0, atol=float(expected.abs().max()) * 1e-2)
 
@@ -138,7 +144,7 @@ def test_adding_to_a_residual_stream() -> None:
     for rows in (2, 17):
         x, stream = activations(rows, 256), activations(rows, 256, 9)
         expected = stream + product(x, w)
-        matmul.multiply(matmul.round_plain(x), [w.data], "Q6_K", add_to=stream)
+        matmul.multiply(matmul.round_plain(x), [matmul.Matrix.of(w.data, "Q6_K", 256)], [stream], add=True)
         torch.testing.assert_close(stream, expected)
         normed = stream + torch.nn.functional.rms_norm(x, (256,), w.unpack()[0], 1e-6)
         matmul.add_norm(stream, x, w.unpack()[0].contiguous(), 1e-6)
@@ -148,8 +154,8 @@ def test_adding_to_a_residual_stream() -> None:
 def test_several_matrices_share_the_activations() -> None:
     x = activations(3, 128)
     weights = [matrix("Q4_1", rows, 128, rows) for rows in (24, 8, 20)]
-    together = matmul.multiply(matmul.round_plain(x), [w.data for w in weights], "Q4_1")
-    assert all(torch.equal(y, product(x, w)) for y, w in zip(together, weights, strict=True))
+    together = times(matmul.round_plain(x), *weights)
+    assert torch.equal(together, torch.cat([product(x, w) for w in weights], dim=1))
 
 
 def test_gradients_take_the_reference_path() -> None:

@@ -16,7 +16,9 @@ def _product(seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     w = torch.randint(0, 40, (64, get_format("Q4_1").row_bytes(256)), generator=generator).to(torch.uint8)
     x = torch.randn(24, 256, generator=generator)
-    return matmul.multiply(matmul.round_plain(x), [w], "Q4_1")[0]
+    out = torch.empty(24, 64)
+    matmul.multiply(matmul.round_plain(x), [matmul.Matrix.of(w, "Q4_1", 256)], [out])
+    return out
 
 
 def test_many_threads_at_once() -> None:
