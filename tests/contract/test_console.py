@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -59,3 +60,49 @@ def test_bench_reports_what_it_measured() -> None:
     assert 75e6 < record["bytes_per_token"] < 99e6
     assert record["peak_rss_bytes"] > record["bytes_per_token"]
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_a_chat_at_a_terminal(tmp_path: Path) -> None:
+    """Ctrl-C ends the answer and not the chat, Ctrl-D leaves, and the history is kept for its owner alone."""
+    import pty
+
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "limpide", "chat", "--set", "ignore_eos=on", "--set", "max_tokens=4000"]
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path), "TERM": "xterm", "LIMPIDE_HOME": ""}
+    # A session of its own, whose terminal this is: that is who Ctrl-C goes to.
+    start = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    with subprocess.Popen(
+        [sys.executable, "-c", start, *command],
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        start_new_session=True,
+        env=environment,
+    ) as process:
+        os.close(follower)
+
+        def until(mark: bytes) -> bytes:
+            seen = b""
+            while mark not in seen:
+                seen += os.read(leader, 4096)  # a chat that ended raises OSError here
+            return seen
+
+        def send(keys: bytes) -> None:
+            os.write(leader, keys)
+
+        assert b"Ctrl-D to leave" in until(b"> ")
+        send(b"Count to a thousand.\n")
+        until(b"thousand.\r\n")
+        until(b" ")  # the answer has begun
+        send(b"\x03")
+        assert b"\x1b[2minterrupted" in until(b"> ")
+        send(b"/think 30\n")
+        assert b"think 30" in until(b"> ")
+        send(b"\x04")
+        process.wait(timeout=60)
+        os.close(leader)
+    assert process.returncode == 0
+    history = tmp_path / "limpide" / "chat_history"
+    assert history.read_text() == "Count to a thousand.\n/think 30\n"
+    assert history.stat().st_mode & 0o077 == 0
