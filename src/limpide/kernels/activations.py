@@ -63,9 +63,9 @@ def round_rows(kind: str) -> Callable[[int], None]:
     brings into a product, so for these what rounding lost is kept in a second set of bytes, behind `padded` rows; the
     second scales of all other groups are zero. Each row decides for itself.
 
-    Arguments: ticket, rows, columns, q, scales, sums, x, bytes between rows of x; two that depend on the kind: for norm
-    the weight and epsilon as the bits of a float32, for the gated kinds the rows that the activated ones are multiplied
-    with and the bytes between them; padded.
+    Arguments: ticket, rows, columns, q, scales, sums, x, bytes between rows of x; two that depend on the kind: for
+    norm the weight and epsilon as the bits of a float32, for the gated kinds the rows that the activated ones are
+    multiplied with and the bytes between them; padded.
     """
     norm, gated = kind == "norm", kind in {"silu", "gelu_tanh"}
     activate = gelu_tanh if kind == "gelu_tanh" else silu
@@ -128,8 +128,8 @@ def round_rows(kind: str) -> Callable[[int], None]:
 def add_norm() -> Callable[[int], None]:
     """x += norm(y): what a norm after a sublayer adds to the residual stream.
 
-    Arguments: ticket, rows, columns, x, y, bytes between rows of y, weight, epsilon as the bits of a float32. Rows of x
-    are contiguous.
+    Arguments: ticket, rows, columns, x, y, bytes between rows of y, weight, epsilon as the bits of a float32. Rows of
+    x are contiguous.
     """
 
     def kernel(arguments):  # type: ignore[no-untyped-def]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Sequence
+from typing import cast
 
 from limpide.kernels.library import Entry
 from limpide.kernels.pool import num_threads, run
@@ -39,7 +39,7 @@ def call(kernel: Entry, arguments: list[int], *, threads: int | None = None, scr
     threads = num_threads() if threads is None else threads
     count = len(arguments)
     space = _workspace.arguments
-    space[0:count] = arguments
+    space[0:count] = cast("list[ctypes.c_int64 | int]", arguments)
     if scratch:
         stride = (scratch + _ALIGNMENT - 1) // _ALIGNMENT * _ALIGNMENT
         space[count] = _workspace.reserve(stride * threads)

@@ -1,8 +1,8 @@
 """Attention on the paged cache, where it lies.
 
-`place` turns the step's queries and keys and writes keys and values into their pages. `attend_few` answers steps in which
-each sequence has few queries, a query head at a time. `attend_many` answers prompts: a tile of queries against tiles of
-keys with a running softmax (Flash Attention, arXiv:2205.14135), eight keys to a vector. Pages hold float16.
+`place` turns the step's queries and keys and writes keys and values into their pages. `attend_few` answers steps in
+which each sequence has few queries, a query head at a time. `attend_many` answers prompts: a tile of queries against
+tiles of keys with a running softmax (Flash Attention, arXiv:2205.14135), eight keys to a vector. Pages hold float16.
 """
 
 from __future__ import annotations
@@ -49,8 +49,9 @@ def _turn(source, target, table, head_dim, weight, epsilon, halve):  # type: ign
 def place() -> Callable[[int], None]:
     """Turn queries in place, turn keys into their pages, copy values into theirs.
 
-    Arguments: ticket, tokens, heads, kv_heads, head_dim, q, bytes between tokens of q, k, same of k, v, same of v, table
-    ([tokens, 2, head_dim]), slots ([tokens] int64), key pool, value pool, query norm, key norm (0: none), epsilon bits.
+    Arguments: ticket, tokens, heads, kv_heads, head_dim, q, bytes between tokens of q, k, same of k, v, same of v,
+    table ([tokens, 2, head_dim]), slots ([tokens] int64), key pool, value pool, query norm, key norm (0: none),
+    epsilon bits.
     """
 
     def kernel(arguments):  # type: ignore[no-untyped-def]
@@ -98,9 +99,9 @@ def _page(table, position, block_size, row_bytes):  # type: ignore[no-untyped-de
 
 
 def attend_few() -> Callable[[int], None]:
-    """Arguments: ticket, thread, tasks ([T, 3] int64: sequence, first key, end of keys), tokens, heads, kv_heads, head_dim,
-    q, bytes between tokens of q, out ([T, heads, head_dim]), key pool, value pool, block tables, blocks per table, block
-    size, scale bits, scratch, bytes of scratch per thread (room for the most keys, float32).
+    """Arguments: ticket, thread, tasks ([T, 3] int64: sequence, first key, end of keys), tokens, heads, kv_heads,
+    head_dim, q, bytes between tokens of q, out ([T, heads, head_dim]), key pool, value pool, block tables, blocks
+    per table, block size, scale bits, scratch, bytes of scratch per thread (room for the most keys, float32).
     """
 
     def kernel(arguments):  # type: ignore[no-untyped-def]
@@ -225,7 +226,8 @@ def _load_values(source, table, first, end, block_size, row_bytes, head_dim, tar
 
 @inline
 def _soften(scores, begin, end, scale, state, sums, head_dim):  # type: ignore[no-untyped-def]
-    """Scores of one query [KEY_TILE] to weights, of which those outside [begin, end) are zero; keeps the running softmax.
+    """Scores of one query [KEY_TILE] to weights, of which those outside [begin, end) are zero; keeps the running
+    softmax.
 
     `state` has the largest score and the sum of weights so far; `sums` the weighted values, rescaled when the largest
     score grows.
@@ -261,8 +263,9 @@ def _soften(scores, begin, end, scale, state, sums, head_dim):  # type: ignore[n
 
 
 def attend_many() -> Callable[[int], None]:
-    """Arguments: as `attend_few`, but tasks are tiles of up to QUERY_TILE queries, [tasks, 4] int64: sequence, first token,
-    number of tokens, position of the first; and between scale and scratch the window (0: none). See `tiles` for scratch.
+    """Arguments: as `attend_few`, but tasks are tiles of up to QUERY_TILE queries, [tasks, 4] int64: sequence, first
+    token, number of tokens, position of the first; and between scale and scratch the window (0: none). See
+    `tiles` for scratch.
     """
 
     def kernel(arguments):  # type: ignore[no-untyped-def]

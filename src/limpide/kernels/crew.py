@@ -1,9 +1,9 @@
 """Kernels that run kernels: the waiting and working of the pool's threads.
 
-A pool is int64 numbers in memory, at the positions in `fields`. STATE packs what must change together: a generation that grows
-with each job, whether the job still takes helpers, and how many helpers are inside. Whoever starts a job works on it at
-once and, when no work is left, closes it; helpers that the system has not scheduled by then are not waited for. That is
-why a busy machine slows a kernel down in proportion and no further.
+A pool is int64 numbers in memory, at the positions in `fields`. STATE packs what must change together: a generation
+that grows with each job, whether the job still takes helpers, and how many helpers are inside. Whoever starts a job
+works on it at once and, when no work is left, closes it; helpers that the system has not scheduled by then are not
+waited for. That is why a busy machine slows a kernel down in proportion and no further.
 """
 
 from __future__ import annotations

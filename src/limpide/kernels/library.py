@@ -1,13 +1,14 @@
 """Kernels are compiled once for this processor and kept.
 
-Numba turns the kernels' Python into LLVM code; the machine code is written to the user's cache under a hash of all that
-shaped it, so later runs load it in milliseconds and never import numba.
+Numba turns the kernels' Python into LLVM code; the machine code is written to the user's cache under a hash of all
+that shaped it, so later runs load it in milliseconds and never import numba.
 """
 
 from __future__ import annotations
 
 import ctypes
 import hashlib
+import logging
 import os
 import sys
 import tempfile
@@ -79,7 +80,7 @@ def _compile(name: str, variant: tuple[str | int, ...], symbol: str) -> bytes:
     module_name, _, builder = name.partition(".")
     build: Callable[..., Callable[[int], None]] = getattr(import_module(f"limpide.kernels.{module_name}"), builder)
     function = build(*variant)
-    compiled = cfunc(types.void(types.int64), error_model="numpy")(function)
+    compiled: Any = cfunc(types.void(types.int64), error_model="numpy")(function)
     code = compiled._library.get_llvm_str().replace(compiled._wrapper_name, symbol)
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
@@ -90,7 +91,10 @@ def _compile(name: str, variant: tuple[str | int, ...], symbol: str) -> bytes:
 
 
 def _keep_only(module: Any, symbol: str) -> None:
-    """Make the kernel the only visible symbol: kernels share names inside, and numba's error paths would need Python."""
+    """Make the kernel the only visible symbol: kernels share names inside, and numba's error paths would need
+    Python.
+    """
+
     for value in [*module.functions, *module.global_variables]:
         if not value.is_declaration and value.name != symbol:
             value.linkage = "internal"
@@ -107,6 +111,24 @@ def _write(path: Path, data: bytes) -> None:
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         file.write(data)
     Path(file.name).replace(path)
+
+
+@lru_cache(maxsize=1)
+def available() -> bool:
+    """Whether kernels can be compiled and loaded here. If not, torch does their work, and the log says why.
+
+    LIMPIDE_KERNELS=off turns them off.
+    """
+    if os.environ.get("LIMPIDE_KERNELS", "").lower() in {"off", "0", "false"}:
+        return False
+    if sys.byteorder != "little" or sys.maxsize < 2**32:
+        return False
+    try:
+        kernel("crew.start")
+    except Exception as error:  # noqa: BLE001 - whatever the compiler did, the model can still be run
+        logging.getLogger(__name__).warning("no kernels on this machine, torch does their work: %s", error)
+        return False
+    return True
 
 
 @cache

@@ -1,8 +1,8 @@
 """Kernels that multiply activations by a matrix of stored blocks.
 
-Activations are rounded to bytes, 32 values to a scale, once per row; the products of bytes are summed exactly in integers
-within a group and the groups are added up in float32, always from the first to the last. So a row's result does not depend
-on how many other rows are multiplied with it, nor on which of the two kernels does it:
+Activations are rounded to bytes, 32 values to a scale, once per row; the products of bytes are summed exactly in
+integers within a group and the groups are added up in float32, always from the first to the last. So a row's result
+does not depend on how many other rows are multiplied with it, nor on which of the two kernels does it:
 
 - `few_rows`: eight matrix rows at a time, each decoded into the first-level cache and used for all rows of activations.
   Bound by reading the matrix.
@@ -24,7 +24,6 @@ from limpide.kernels import simd
 from limpide.kernels.functions import argument, inline
 from limpide.kernels.rows import ROW_FORMATS
 from limpide.kernels.tiles import FEW_TILE, MANY_STEP, MANY_TILE
-
 
 # Behind what all matrices share, five numbers for each of them.
 _SHARED = 10
@@ -80,8 +79,9 @@ def _copy_row(source, to, count, add):  # type: ignore[no-untyped-def]
 def few_rows(format_name: str) -> Callable[[int], None]:
     """y[m, n] = sum over k of x[m, k] w[n, k], for a handful of m; matrices of one format and width.
 
-    Arguments: ticket, thread, columns, x as bytes, its scales, its sums, rows of x, number of matrices, 1 to add to what
-    the results hold, rows to the second set of x's; per matrix: blocks, rows, bytes of a row, out, bytes of a row of out; scratch, its size per thread.
+    Arguments: ticket, thread, columns, x as bytes, its scales, its sums, rows of x, number of matrices, 1 to add to
+    what the results hold, rows to the second set of x's; per matrix: blocks, rows, bytes of a row, out, bytes of a
+    row of out; scratch, its size per thread.
     """
     layout = ROW_FORMATS[format_name]
     decode, signed, halves = layout.decode, layout.largest == 0, layout.group == 16
@@ -177,8 +177,8 @@ def few_rows(format_name: str) -> Callable[[int], None]:
 def _tile_product(group: int, largest: int) -> Any:
     """An intrinsic: four rows of activations times sixteen interleaved matrix rows.
 
-    (panel, scales, offsets, x_q, x_s, x_m, out, out_stride, columns, padded rows of x). The accumulators are a table of values while the
-    code is emitted, which is why this is written with a builder and not as numba source.
+    (panel, scales, offsets, x_q, x_s, x_m, out, out_stride, columns, padded rows of x). The accumulators are a table
+    of values while the code is emitted, which is why this is written with a builder and not as numba source.
     """
     vectors = MANY_TILE // 8
     steps = group // 4

@@ -10,6 +10,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from limpide.kernels import library
 from limpide.kernels.arguments import call
 from limpide.kernels.buffers import Buffers, ByteRows
 from limpide.kernels.library import kernel
@@ -46,8 +47,8 @@ class Matrix:
 
 
 def supports(format_name: str, columns: int) -> bool:
-    """Whether `multiply` takes a matrix of this format and width."""
-    return format_name in FORMATS and columns % 32 == 0
+    """Whether `multiply` takes a matrix of this format and width, on this machine."""
+    return format_name in FORMATS and columns % 32 == 0 and library.available()
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -46,9 +47,11 @@ def supports(heads: Heads) -> bool:
 
 
 def plan(query_starts: Sequence[int], kv_lengths: Sequence[int], window: int) -> Work:
-    """Lay out a step's work. `query_starts` has S + 1 boundaries, `kv_lengths` the keys of each sequence after the step."""
+    """Lay out a step's work. `query_starts` has S + 1 boundaries, `kv_lengths` the keys of each sequence after the
+    step.
+    """
     rows: list[tuple[int, ...]] = []
-    counts = [stop - start for start, stop in zip(query_starts, query_starts[1:], strict=False)]
+    counts = [stop - start for start, stop in pairwise(query_starts)]
     few = max(counts, default=0) <= FEW_QUERIES
     for sequence, (start, count, length) in enumerate(zip(query_starts, counts, kv_lengths, strict=False)):
         first = length - count
@@ -75,8 +78,9 @@ def place(
 ) -> None:
     """Turn the queries in place; turn the keys, and store keys and values in their pages.
 
-    `q` [T, heads * head_dim], `k` and `v` [T, kv_heads * head_dim], rows contiguous; `tables` [T, 2, head_dim]: cosines and
-    sines; `slots` [T] int64; `pools` [blocks, block_size, kv_heads, head_dim] float16; `norms`: weights of head norms.
+    `q` [T, heads * head_dim], `k` and `v` [T, kv_heads * head_dim], rows contiguous; `tables` [T, 2, head_dim]:
+    cosines and sines; `slots` [T] int64; `pools` [blocks, block_size, kv_heads, head_dim] float16; `norms`: weights
+    of head norms.
     """
     tokens = q.shape[0]
     q_norm, k_norm = (0, 0) if norms is None else (norms[0].data_ptr(), norms[1].data_ptr())
@@ -116,7 +120,10 @@ def attend(
     block_tables: Tensor,
     block_size: int,
 ) -> None:
-    """Each query's mix of its sequence's values, to `out` [T, heads * head_dim]. Scores are causal, within the window."""
+    """Each query's mix of its sequence's values, to `out` [T, heads * head_dim]. Scores are causal, within the
+    window.
+    """
+
     arguments = [
         0,
         0,

@@ -1,8 +1,8 @@
 """From stored blocks to bytes, scales and offsets: the one part of a multiplication that knows the format.
 
-A decoder turns one row of blocks into integers q (one byte each), and for each group of values a scale s and an offset m,
-so that a value is q*s + m. q is unsigned and at most `largest`, or signed if `largest` is 0 (then there is no offset).
-Layouts: ggml's ggml-common.h; see the files of limpide.quant, which unpack the same formats with torch.
+A decoder turns one row of blocks into integers q (one byte each), and for each group of values a scale s and an
+offset m, so that a value is q*s + m. q is unsigned and at most `largest`, or signed if `largest` is 0 (then there is
+no offset). Layouts: ggml's ggml-common.h; see the files of limpide.quant, which unpack the same formats with torch.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _inline = njit(error_model="numpy")
 
 @_inline
 def _q4_0(row, q, s, m, columns, stride):  # type: ignore[no-untyped-def]
-    for g in range(columns // 32):
+    for _ in range(columns // 32):
         d = simd.load_f16(row)
         simd.store_i8x32(q, simd.load_nibbles(row + 2))
         simd.store_f32(s, d)
@@ -47,7 +47,7 @@ def _q4_0(row, q, s, m, columns, stride):  # type: ignore[no-untyped-def]
 
 @_inline
 def _q4_1(row, q, s, m, columns, stride):  # type: ignore[no-untyped-def]
-    for g in range(columns // 32):
+    for _ in range(columns // 32):
         simd.store_i8x32(q, simd.load_nibbles(row + 4))
         simd.store_f32(s, simd.load_f16(row))
         simd.store_f32(m, simd.load_f16(row + 2))
@@ -64,7 +64,7 @@ def _fifth_bits(bits, low):  # type: ignore[no-untyped-def]
 
 @_inline
 def _q5_0(row, q, s, m, columns, stride):  # type: ignore[no-untyped-def]
-    for g in range(columns // 32):
+    for _ in range(columns // 32):
         d = simd.load_f16(row)
         simd.store_i8x32(q, _fifth_bits(row + 2, simd.load_nibbles(row + 6)))
         simd.store_f32(s, d)
@@ -77,7 +77,7 @@ def _q5_0(row, q, s, m, columns, stride):  # type: ignore[no-untyped-def]
 
 @_inline
 def _q5_1(row, q, s, m, columns, stride):  # type: ignore[no-untyped-def]
-    for g in range(columns // 32):
+    for _ in range(columns // 32):
         simd.store_i8x32(q, _fifth_bits(row + 4, simd.load_nibbles(row + 8)))
         simd.store_f32(s, simd.load_f16(row))
         simd.store_f32(m, simd.load_f16(row + 2))
@@ -89,7 +89,7 @@ def _q5_1(row, q, s, m, columns, stride):  # type: ignore[no-untyped-def]
 
 @_inline
 def _q8_0(row, q, s, m, columns, stride):  # type: ignore[no-untyped-def]
-    for g in range(columns // 32):
+    for _ in range(columns // 32):
         simd.store_i8x32(q, simd.load_i8x32(row + 2))
         simd.store_f32(s, simd.load_f16(row))
         row += 34
@@ -99,7 +99,9 @@ def _q8_0(row, q, s, m, columns, stride):  # type: ignore[no-untyped-def]
 
 @_inline
 def _k_scales(row, s, m, stride):  # type: ignore[no-untyped-def]
-    """Scales and offsets of the eight groups of Q4_K and Q5_K: six bits each, those of the last four groups in two places."""
+    """Scales and offsets of the eight groups of Q4_K and Q5_K: six bits each, those of the last four groups in two
+    places.
+    """
     d, dmin = simd.load_f16(row), -simd.load_f16(row + 2)
     for j in range(4):
         first, second, third = simd.load_u8(row + 4 + j), simd.load_u8(row + 8 + j), simd.load_u8(row + 12 + j)
@@ -113,7 +115,7 @@ def _k_scales(row, s, m, stride):  # type: ignore[no-untyped-def]
 @_inline
 def _q4_k(row, q, s, m, columns, stride):  # type: ignore[no-untyped-def]
     low = simd.splat_u8(np.uint8(15))
-    for b in range(columns // 256):
+    for _ in range(columns // 256):
         _k_scales(row, s, m, stride)
         for j in range(4):
             packed = simd.load_i8x32(row + 16 + 32 * j)
@@ -128,7 +130,7 @@ def _q4_k(row, q, s, m, columns, stride):  # type: ignore[no-untyped-def]
 @_inline
 def _q5_k(row, q, s, m, columns, stride):  # type: ignore[no-untyped-def]
     low, one = simd.splat_u8(np.uint8(15)), simd.splat_u8(np.uint8(1))
-    for b in range(columns // 256):
+    for _ in range(columns // 256):
         _k_scales(row, s, m, stride)
         high = simd.load_i8x32(row + 16)
         for j in range(4):
@@ -146,7 +148,7 @@ def _q5_k(row, q, s, m, columns, stride):  # type: ignore[no-untyped-def]
 @_inline
 def _q6_k(row, q, s, m, columns, stride):  # type: ignore[no-untyped-def]
     low, two = simd.splat_u8(np.uint8(15)), simd.splat_u8(np.uint8(3))
-    for b in range(columns // 256):
+    for _ in range(columns // 256):
         d = simd.load_f16(row + 208)
         for j in range(16):
             scale = d * np.float32(simd.load_i8(row + 192 + j))

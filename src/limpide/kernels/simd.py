@@ -1,8 +1,9 @@
 """Vectors of eight lanes for kernels that numba compiles.
 
-Numba has no vector type of its own. These intrinsics add three (32 bytes, 8 int32, 8 float32), each one LLVM instruction
-or a short sequence that the compiler maps to whatever the processor has (AVX2, AVX-512, NEON). Addresses are plain int64.
-Only `dot_u8s8` and `dot_s8s8` look at the instruction set, because LLVM does not find the byte dot products by itself.
+Numba has no vector type of its own. These intrinsics add three (32 bytes, 8 int32, 8 float32), each one LLVM
+instruction or a short sequence that the compiler maps to whatever the processor has (AVX2, AVX-512, NEON). Addresses
+are plain int64. Only `dot_u8s8` and `dot_s8s8` look at the instruction set, because LLVM does not find the byte dot
+products by itself.
 """
 
 from __future__ import annotations
@@ -516,7 +517,8 @@ def high_sums_of_eight(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
 
 
 def _pin(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
-    """The same value, opaque to the optimizer, which would otherwise reorder a chain of sums and spill its registers."""
+    """The same value, opaque to the optimizer, which would otherwise reorder its chain of sums and spill registers."""
+
     constraint = "=x,0" if HAS_AVX2 else ""
     if not constraint:
         return value

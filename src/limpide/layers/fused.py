@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from limpide.kernels import matmul, paged
-from limpide.kernels.buffers import Buffers
+from limpide.kernels.buffers import Buffers, ByteRows
 from limpide.layers.linear import Linear
 from limpide.layers.norm import Norm, RMSNorm
 from limpide.layers.spec import AttentionSpec, BlockSpec, MLPSpec
@@ -102,9 +102,9 @@ def heads_of(spec: BlockSpec) -> paged.Heads:
     return paged.Heads(attention.heads, attention.kv_heads, attention.head_dim, attention.scale, window)
 
 
-def _products(x: matmul.ByteRows, groups: Groups, buffers: Buffers) -> dict[str, Tensor]:
+def _products(x: ByteRows, groups: Groups, buffers: Buffers) -> dict[str, Tensor]:
     """x times each matrix, by the matrices' names."""
-    results = {}
+    results: dict[str, Tensor] = {}
     for names, matrices in groups:
         outs = [buffers.tensor(name, x.rows, m.rows) for name, m in zip(names, matrices, strict=True)]
         matmul.multiply(x, matrices, outs)
@@ -112,7 +112,7 @@ def _products(x: matmul.ByteRows, groups: Groups, buffers: Buffers) -> dict[str,
     return results
 
 
-def _add(x: Tensor, rounded: matmul.ByteRows, matrix: matmul.Matrix, norm: RMSNorm | None, buffers: Buffers) -> None:
+def _add(x: Tensor, rounded: ByteRows, matrix: matmul.Matrix, norm: RMSNorm | None, buffers: Buffers) -> None:
     """x += norm(rounded · Wᵀ), in place."""
     if norm is None:
         matmul.multiply(rounded, [matrix], [x], add=True)
