@@ -29,7 +29,7 @@ def read_template(checkpoint: Checkpoint, tokenizer: Tokenizer) -> ChatTemplate 
         return None
     names = {token: text for text, token in tokenizer.special_tokens.items()}
     bos = "" if tokenizer.bos_id is None else names.get(tokenizer.bos_id, "")
-    eos = next((names[token] for token in sorted(tokenizer.eos_ids) if token in names), "")
+    eos = "" if tokenizer.eos_id is None else names.get(tokenizer.eos_id, "")
     return ChatTemplate(source, bos_token=bos, eos_token=eos)
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from typing import cast
+from collections.abc import Callable
 
 from limpide.kernels.library import Entry
 from limpide.kernels.pool import num_threads, run
 
-MAX_ARGUMENTS = 32
 _ALIGNMENT = 64
 
 
@@ -17,31 +16,59 @@ class _Workspace(threading.local):
     """Each Python thread has its own, so several engines may run at once."""
 
     def __init__(self) -> None:
-        self.arguments = (ctypes.c_int64 * MAX_ARGUMENTS)()
-        self.address = ctypes.addressof(self.arguments)
-        self.scratch: ctypes.Array[ctypes.c_char] | None = None
+        self.scratch: list[ctypes.Array[ctypes.c_char]] = []
         self.scratch_size = 0
+        self.record: list[Call] | None = None
 
     def reserve(self, size: int) -> int:
-        """Address of at least `size` bytes, aligned to a cache line. Content is not kept."""
-        if self.scratch is None or self.scratch_size < size:
-            self.scratch = ctypes.create_string_buffer(size + _ALIGNMENT)
+        """Address of at least `size` bytes, aligned to a cache line. Content is not kept, the address stays valid."""
+        if self.scratch_size < size:
+            self.scratch.append(ctypes.create_string_buffer(size + _ALIGNMENT))
             self.scratch_size = size
-        start = ctypes.addressof(self.scratch)
+        start = ctypes.addressof(self.scratch[-1])
         return (start + _ALIGNMENT - 1) // _ALIGNMENT * _ALIGNMENT
 
 
 _workspace = _Workspace()
 
 
+class Call:
+    """A kernel with its arguments. Whatever these are addresses of has to outlive it."""
+
+    __slots__ = ("_address", "_arguments", "_kernel", "_numbered", "_threads")
+
+    def __init__(self, kernel: Entry, arguments: list[int], *, threads: int | None = None, scratch: int = 0) -> None:
+        self._kernel = kernel
+        self._threads = num_threads() if threads is None else threads
+        self._numbered = scratch > 0
+        if scratch:
+            stride = (scratch + _ALIGNMENT - 1) // _ALIGNMENT * _ALIGNMENT
+            arguments += (_workspace.reserve(stride * self._threads), stride)
+        self._arguments = (ctypes.c_int64 * len(arguments))(*arguments)
+        self._address = ctypes.addressof(self._arguments)
+
+    def __call__(self) -> None:
+        """Run the kernel, and wait."""
+        self._arguments[0] = 0  # the next ticket
+        if self._numbered:
+            self._arguments[1] = 0  # the next thread, where each has its own scratch
+        run(self._kernel, self._address, self._threads)
+
+
 def call(kernel: Entry, arguments: list[int], *, threads: int | None = None, scratch: int = 0) -> None:
     """Run a kernel. With `scratch`, the address and the size of so many bytes per thread are appended."""
-    threads = num_threads() if threads is None else threads
-    count = len(arguments)
-    space = _workspace.arguments
-    space[0:count] = cast("list[ctypes.c_int64 | int]", arguments)
-    if scratch:
-        stride = (scratch + _ALIGNMENT - 1) // _ALIGNMENT * _ALIGNMENT
-        space[count] = _workspace.reserve(stride * threads)
-        space[count + 1] = stride
-    run(kernel, _workspace.address, threads)
+    prepared = Call(kernel, arguments, threads=threads, scratch=scratch)
+    if _workspace.record is not None:
+        _workspace.record.append(prepared)
+    prepared()
+
+
+def record(work: Callable[[], None]) -> list[Call]:
+    """Do some work, and return the calls of kernels that it made, to be made again."""
+    calls: list[Call] = []
+    outer, _workspace.record = _workspace.record, calls
+    try:
+        work()
+    finally:
+        _workspace.record = outer
+    return calls

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from limpide.kernels.arguments import Call, record
+from limpide.kernels.pool import num_threads
 from limpide.kernels.tiles import MANY_STEP
 
 
@@ -36,9 +40,13 @@ class ByteRows:
 
 
 class Buffers:
-    """Results by name and shape. Whoever takes a name again overwrites what was there."""
+    """Results by name and shape. Whoever takes a name again overwrites what was there.
 
-    def __init__(self) -> None:
+    `lasting` ones serve many steps: then the calls of kernels on them can be recorded once and made again.
+    """
+
+    def __init__(self, *, lasting: bool = False) -> None:
+        self._recorded: dict[Hashable, list[Call]] | None = {} if lasting else None
         self._tensors: dict[tuple[str, int, int], Tensor] = {}
         self._rows: dict[tuple[int, int], ByteRows] = {}
 
@@ -47,7 +55,8 @@ class Buffers:
         key = (name, rows, columns)
         found = self._tensors.get(key)
         if found is None:
-            found = self._tensors[key] = torch.empty((rows, columns))
+            with torch.inference_mode(False):  # later steps may run without it
+                found = self._tensors[key] = torch.empty((rows, columns))
         return found
 
     def rows(self, rows: int, columns: int) -> ByteRows:
@@ -56,4 +65,44 @@ class Buffers:
         found = self._rows.get(key)
         if found is None:
             found = self._rows[key] = ByteRows.empty(rows, columns)
+        return found
+
+    @property
+    def lasting(self) -> bool:
+        """Whether they serve many steps."""
+        return self._recorded is not None
+
+    def hold(self, x: Tensor) -> Tensor:
+        """`x` [rows, columns] in a place that does not change between steps."""
+        held = self.tensor("held", x.shape[0], x.shape[1])
+        return held if held.data_ptr() == x.data_ptr() else held.copy_(x)
+
+    def again(self, key: Hashable, work: Callable[[], None]) -> None:
+        """Do some work on these buffers: the first time by calling it, later by making its kernels' calls again.
+
+        All that the work does has to be calls of kernels on addresses that are the same every time.
+        """
+        if self._recorded is None:
+            work()
+            return
+        calls = self._recorded.get(key)
+        if calls is None:
+            self._recorded[key] = record(work)
+        else:
+            for call in calls:
+                call()
+
+
+class LastingBuffers(threading.local):
+    """Buffers for steps of a few rows, by their number, kept from step to step; each Python thread has its own."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[tuple[int, int], Buffers] = {}
+
+    def at(self, rows: int) -> Buffers:
+        """The buffers for a step of so many rows."""
+        key = (rows, num_threads())
+        found = self._buffers.get(key)
+        if found is None:
+            found = self._buffers[key] = Buffers(lasting=True)
         return found

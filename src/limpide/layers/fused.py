@@ -53,22 +53,29 @@ class FusedBlock:
         return cls(block, gate) if gate is not None and _supported(block) else None
 
     def __call__(self, x: Tensor, step: Step) -> Tensor:
-        """The residual stream [T, hidden], changed in place."""
-        self._attention(x, step)
-        self._mlp(x, step.buffers)
+        """The residual stream [T, hidden], changed in place or moved to where the step's buffers hold it."""
+        buffers = step.buffers
+        if buffers.lasting:
+            x = buffers.hold(x)
+        buffers.again((self._layer, "before"), lambda: self._before_attention(x, buffers))
+        self._attention(x.shape[0], step)
+        buffers.again((self._layer, "after"), lambda: self._after_attention(x, buffers))
         return x
 
-    def _attention(self, x: Tensor, step: Step) -> None:
+    def _before_attention(self, x: Tensor, buffers: Buffers) -> None:
+        rounded = matmul.round_norm(x, self._attn_norm.weight, self._attn_norm.eps, buffers)
+        _products(rounded, self._qkv, buffers)
+
+    def _attention(self, rows: int, step: Step) -> None:
         pages, heads, buffers = step.kv.pages, self._heads, step.buffers
         if pages is None:
             raise AssertionError("the fused path was chosen without pages")
-        rounded = matmul.round_norm(x, self._attn_norm.weight, self._attn_norm.eps, buffers)
-        results = _products(rounded, self._qkv, buffers)
-        q, pools = results["q"], pages.pool(self._layer)
+        q = buffers.tensor("q", rows, heads.heads * heads.head_dim)
+        pools = pages.pool(self._layer)
         paged.place(
             q,
-            results["k"],
-            results["v"],
+            buffers.tensor("k", rows, heads.kv_heads * heads.head_dim),
+            buffers.tensor("v", rows, heads.kv_heads * heads.head_dim),
             heads=heads,
             tables=step.tables(self._rope),
             slots=pages.slots,
@@ -76,23 +83,23 @@ class FusedBlock:
             norms=self._head_norms,
             epsilon=self._head_epsilon,
         )
-        mixed = buffers.tensor("mixed", x.shape[0], heads.heads * heads.head_dim)
         paged.attend(
             q,
-            mixed,
+            buffers.tensor("mixed", rows, heads.heads * heads.head_dim),
             heads=heads,
             work=step.work(heads.window),
             pools=pools,
             block_tables=pages.block_tables,
             block_size=pages.block_size,
         )
-        _add(x, matmul.round_plain(mixed, buffers), self._o, self._attn_post_norm, buffers)
 
-    def _mlp(self, x: Tensor, buffers: Buffers) -> None:
+    def _after_attention(self, x: Tensor, buffers: Buffers) -> None:
+        rows, width = x.shape[0], self._heads.heads * self._heads.head_dim
+        mixed = matmul.round_plain(buffers.tensor("mixed", rows, width), buffers)
+        _add(x, mixed, self._o, self._attn_post_norm, buffers)
         rounded = matmul.round_norm(x, self._mlp_norm.weight, self._mlp_norm.eps, buffers)
-        results = _products(rounded, self._gate_up, buffers)
-        gated = matmul.round_gated(results["gate"], results["up"], self._gate, buffers)
-        _add(x, gated, self._down, self._mlp_post_norm, buffers)
+        gate, up = _products(rounded, self._gate_up, buffers)
+        _add(x, matmul.round_gated(gate, up, self._gate, buffers), self._down, self._mlp_post_norm, buffers)
 
 
 def heads_of(spec: BlockSpec) -> paged.Heads:
@@ -102,13 +109,13 @@ def heads_of(spec: BlockSpec) -> paged.Heads:
     return paged.Heads(attention.heads, attention.kv_heads, attention.head_dim, attention.scale, window)
 
 
-def _products(x: ByteRows, groups: Groups, buffers: Buffers) -> dict[str, Tensor]:
-    """x times each matrix, by the matrices' names."""
-    results: dict[str, Tensor] = {}
+def _products(x: ByteRows, groups: Groups, buffers: Buffers) -> list[Tensor]:
+    """x times each matrix, into the buffers that go by the matrices' names."""
+    results = []
     for names, matrices in groups:
         outs = [buffers.tensor(name, x.rows, m.rows) for name, m in zip(names, matrices, strict=True)]
         matmul.multiply(x, matrices, outs)
-        results.update(zip(names, outs, strict=True))
+        results += outs
     return results
 
 

@@ -18,13 +18,19 @@ from limpide.layers.taps import Taps
 class Step:
     """The cache's view, the rotations and masks of a step, and its taps."""
 
-    def __init__(self, kv: KVView, rotations: Mapping[RopeSpec, Rotation], taps: Taps | None) -> None:
+    def __init__(
+        self,
+        kv: KVView,
+        rotations: Mapping[RopeSpec, Rotation],
+        taps: Taps | None,
+        buffers: Buffers | None = None,
+    ) -> None:
         self.kv = kv
         self.rotations = rotations
         self.taps = taps
         self.fused = taps is None and not torch.is_grad_enabled() and _in_half_precision(kv)
         """Whether blocks may use the kernels: nobody looks inside, and the cache lies in pages that they read."""
-        self.buffers = Buffers()
+        self.buffers = buffers or Buffers()
         """Memory that the blocks' kernels share."""
         self._masks: dict[tuple[MaskSpec, int, int, int], Tensor] = {}
         self._tables: dict[RopeSpec, Tensor] = {}

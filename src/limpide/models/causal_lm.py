@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from limpide.kernels.buffers import LastingBuffers
+from limpide.kernels.matmul import FEW
 from limpide.layers.block import Block
 from limpide.layers.embedding import Embedding
 from limpide.layers.kv import KVView
@@ -36,6 +38,7 @@ class CausalLM(nn.Module):
         if spec.tied:
             self.lm_head.weight = self.embed.weight
         ropes = {block.attention.rope for block in spec.blocks if block.attention.rope is not None}
+        self._lasting = LastingBuffers()
         self._ropes = {rope: RopeTable(rope) for rope in ropes}
 
     def forward(self, tokens: Tensor, positions: Tensor, kv: KVView, *, taps: Taps | None = None) -> Tensor:
@@ -48,7 +51,8 @@ class CausalLM(nn.Module):
             taps.check(len(self.blocks))
         starts, lengths = kv.query_starts, kv.kv_lengths
         rotations = {spec: table.rotation(positions, starts, lengths) for spec, table in self._ropes.items()}
-        step = Step(kv, rotations, taps)
+        few = tokens.shape[0] <= FEW
+        step = Step(kv, rotations, taps, self._lasting.at(tokens.shape[0]) if few else None)
         x: Tensor = self.embed(tokens)
         if taps is not None:
             x = taps("embed", x)

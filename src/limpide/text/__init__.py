@@ -4,7 +4,6 @@ from limpide.text.chat import encode_chat, render_chat
 from limpide.text.detokenizer import Detokenizer
 from limpide.text.template import ChatTemplate
 from limpide.text.thinking import Prepared, ThinkingDialect, ThinkingPlan, detect_dialect, dialect_for
-from limpide.text.thinking_parser import ThinkingSplitter
 from limpide.text.tokenizer import Tokenizer
 
 __all__ = [
@@ -13,7 +12,6 @@ __all__ = [
     "Prepared",
     "ThinkingDialect",
     "ThinkingPlan",
-    "ThinkingSplitter",
     "Tokenizer",
     "detect_dialect",
     "dialect_for",
