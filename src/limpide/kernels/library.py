@@ -105,12 +105,27 @@ def _keep_only(module: Any, symbol: str) -> None:
         raise RuntimeError(f"kernel {symbol} calls {undefined}")
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all; another process may be writing the same."""
+def _write(path: Path, code: bytes) -> None:
+    """Keep machine code behind its checksum: whole or not at all, for another process may be writing the same."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(data)
-    Path(file.name).replace(path)
+        try:
+            file.write(hashlib.sha256(code).digest() + code)
+            file.close()
+            Path(file.name).replace(path)
+        except OSError:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def _read(path: Path) -> bytes | None:
+    """Machine code that was kept, unless there is none or it is damaged."""
+    try:
+        kept = path.read_bytes()
+    except OSError:
+        return None
+    digest, code = kept[:32], kept[32:]
+    return code if hashlib.sha256(code).digest() == digest else None
 
 
 @lru_cache(maxsize=1)
@@ -139,9 +154,8 @@ def kernel(name: str, *variant: str | int) -> Entry:
     """
     symbol = "_".join(["limpide", *name.split("."), *(str(v) for v in variant)])
     path = cache_folder() / _fingerprint() / f"{symbol}.o"
-    try:
-        code = path.read_bytes()
-    except OSError:
+    code = _read(path)
+    if code is None:
         code = _compile(name, variant, symbol)
         with suppress(OSError):  # a full or read-only disk costs the next start some seconds, nothing else
             _write(path, code)
