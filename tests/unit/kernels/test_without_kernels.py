@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from limpide.kernels import library
+
 PROMPT = "The capital of France is"
 
 SCRIPT = """
@@ -47,9 +49,8 @@ def answer(path: Path, **environment: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("word", ["off", "0", "FALSE"])
-def test_switched_off_torch_gives_the_same_tokens(smollm2_path: Path, word: str) -> None:
-    without = answer(smollm2_path, LIMPIDE_KERNELS=word)
+def test_switched_off_torch_gives_the_same_tokens(smollm2_path: Path) -> None:
+    without = answer(smollm2_path, LIMPIDE_KERNELS="off")
     assert (without["available"], without["fused"], without["kernels"]) == (False, 0, 0)
     assert len(without["tokens"]) == 8
     usual = answer(smollm2_path, LIMPIDE_KERNELS="")
@@ -58,3 +59,21 @@ def test_switched_off_torch_gives_the_same_tokens(smollm2_path: Path, word: str)
     assert usual["fused"] > 0
     assert usual["kernels"] > 0
     assert usual["tokens"] == without["tokens"]
+
+
+@pytest.mark.parametrize("word", ["off", "OFF", "0", "False"])
+def test_the_words_that_switch_them_off(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    monkeypatch.setenv("LIMPIDE_KERNELS", word)
+    assert not library.available.__wrapped__()  # what is remembered of this process stays
+
+
+def test_a_compiler_that_fails_is_said_once_and_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(name: str) -> library.Entry:
+        raise RuntimeError(f"{name}: no code generator for this processor")
+
+    monkeypatch.delenv("LIMPIDE_KERNELS", raising=False)
+    monkeypatch.setattr(library, "kernel", broken)
+    assert not library.available.__wrapped__()
+    assert "no code generator for this processor" in caplog.text
