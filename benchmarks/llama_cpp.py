@@ -38,6 +38,8 @@ ROWS = {  # name: (what it is called, format, whether more is better)
     "memory": ("peak memory, MB", "{:.0f}", False),
 }
 Sample = dict[str, float]
+QUIET = 0.1
+"""Cores that others may take on average: kernels of either side wait for each other, so one busy core ruins both."""
 
 
 def main() -> None:
@@ -83,11 +85,13 @@ def compare(options: argparse.Namespace) -> None:
         tell(f"round {number + 1} of {options.rounds}")
         sides = ["limpide", "llama.cpp"]
         for side in sides if number % 2 == 0 else sides[::-1]:
+            before = other_seconds(), time.monotonic()
             if side == "limpide":
                 sample, facts = ours(options, path, number)
             else:
                 sample = theirs(options, path, number, vocabulary, asked)
             samples[side].append(sample)
+            sample["others"] = (other_seconds() - before[0]) / (time.monotonic() - before[1])
             tell(f"  {side}: " + ", ".join(f"{name} {value:.4g}" for name, value in sample.items()))
     medians = {side: {row: statistics.median(each[row] for each in samples[side]) for row in ROWS} for side in samples}
     result = {
@@ -98,6 +102,7 @@ def compare(options: argparse.Namespace) -> None:
         "generation_tokens": options.generation,
         "rounds": options.rounds,
         "medians": medians,
+        "others": max(sample["others"] for each in samples.values() for sample in each),
         "ratios": {row: medians["limpide"][row] / medians["llama.cpp"][row] for row in ROWS},
         "samples": samples,
         "versions": {**facts["versions"], "xllamacpp": peer_version(options.peer_python)},
@@ -157,6 +162,16 @@ def run(command: list[str]) -> dict[str, Any]:
         raise SystemExit(f"{' '.join(command[:4])} … ended with {done.returncode}:\n{done.stderr[-2000:]}")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def other_seconds() -> float:
+    """Processor seconds so far that went to anything but what this script started, the hypervisor's share included."""
+    import psutil
+
+    times = psutil.cpu_times()._asdict()
+    busy = sum(times.get(kind, 0.0) for kind in ("user", "nice", "system", "irq", "softirq", "steal"))
+    own = os.times()
+    return float(busy) - own.user - own.system - own.children_user - own.children_system
 
 
 def peer_version(python: str) -> str:
@@ -230,6 +245,8 @@ def table(result: dict[str, Any]) -> str:
         title = name.format(prompt=result["prompt_tokens"], generation=result["generation_tokens"])
         a, b = (form.format(result["medians"][side][row]) for side in ("limpide", "llama.cpp"))
         lines.append(f"| {title} | {a} | {b} | {result['ratios'][row]:.2f} | {'more' if more else 'less'} |")
+    if result["others"] > QUIET:
+        lines += ["", f"Not to be quoted: other processes took {result['others']:.2f} cores during a round."]
     return "\n".join(lines)
 
 
