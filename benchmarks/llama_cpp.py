@@ -4,7 +4,7 @@
     python benchmarks/llama_cpp.py --peer-python PATH --model ./model.gguf --rounds 7 --json
 
 PATH is a Python that has the `xllamacpp` wheel (`python -m venv peers && peers/bin/pip install xllamacpp`): this script
-runs itself there as a worker. Each round gives either side fresh processes and the same random tokens: one that warms
+runs itself there as a worker. Each round gives either side fresh processes and as many random tokens: one that warms
 up and measures, one that only goes from its start to the first token. Medians over the rounds, and their ratios; needs
 a machine that does nothing else.
 
