@@ -1,9 +1,8 @@
 """Vectors of eight lanes for kernels that numba compiles.
 
 Numba has no vector type of its own. These intrinsics add three (32 bytes, 8 int32, 8 float32), each one LLVM
-instruction or a short sequence that the compiler maps to whatever the processor has (AVX2, AVX-512, NEON). Addresses
-are plain int64. Only `dot_u8s8` and `dot_s8s8` look at the instruction set, because LLVM does not find the byte dot
-products by itself.
+instruction or a short sequence that the compiler maps to what the processor has. Addresses are plain int64. Only the
+products of bytes and their helpers look at the instruction set, because LLVM does not find those by itself.
 """
 
 from __future__ import annotations
@@ -42,7 +41,6 @@ class _VectorModel(models.PrimitiveModel):
 
 f32x8 = Vector("f32x8", _F32X8)
 i32x8 = Vector("i32x8", _I32X8)
-i16x16 = Vector("i16x16", _I16X16)
 i8x32 = Vector("i8x32", _I8X32)
 
 _Emit = Callable[[ir.IRBuilder, list[ir.Value]], ir.Value | None]
@@ -145,14 +143,6 @@ def store_f32(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
 def store_i32(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
     """Four bytes."""
     builder.store(a[1], builder.inttoptr(a[0], _I32.as_pointer()), align=1)
-
-
-@_op(types.void, types.int64)
-def prefetch(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
-    """Ask for the cache line of an address. Never faults."""
-    pointer = ir.PointerType(_I8) if not hasattr(ir.PointerType, "is_opaque") else _I8.as_pointer()
-    arguments = [builder.inttoptr(a[0], pointer), *(ir.Constant(_I32, v) for v in (0, 3, 1))]
-    _call(builder, "llvm.prefetch.p0", ir.VoidType(), arguments)
 
 
 @_op(types.int64, types.int64, types.int64)
@@ -308,12 +298,6 @@ def load_nibbles(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
     return _shuffle(builder, low, high, list(range(32)))
 
 
-@_op(i8x32, types.int32)
-def splat_i32_bytes(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """The same four bytes eight times."""
-    return builder.bitcast(_splat(builder, a[0], 8), _I8X32)
-
-
 @_op(i8x32, types.uint8)
 def splat_u8(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
     """The same byte in each lane."""
@@ -339,12 +323,6 @@ def and_(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
     return builder.and_(a[0], a[1])
 
 
-@_op(i8x32, i8x32, i8x32)
-def add_i8(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """Sum of bytes, wrapping."""
-    return builder.add(a[0], a[1])
-
-
 @_op(i8x32, i8x32, types.uint8)
 def shift_left(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
     """Each byte shifted left."""
@@ -363,21 +341,9 @@ def splat_i32(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
     return _splat(builder, a[0], 8)
 
 
-@_op(i16x16, types.int16)
-def splat_i16(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """The same int16 in each lane."""
-    return _splat(builder, a[0], 16)
-
-
 @_op(i32x8, i32x8, i32x8)
 def add_i32(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
     """Sum of lanes."""
-    return builder.add(a[0], a[1])
-
-
-@_op(i16x16, i16x16, i16x16)
-def add_i16(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """Sum of lanes, wrapping."""
     return builder.add(a[0], a[1])
 
 
@@ -398,18 +364,6 @@ def store_as_i8(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
     """Eight int32, each within a byte, as eight bytes."""
     byte8 = ir.VectorType(_I8, 8)
     builder.store(builder.trunc(a[1], byte8), builder.inttoptr(a[0], byte8.as_pointer()), align=1)
-
-
-@_op(types.int32, i32x8)
-def lane_sum_i32(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """Sum of the lanes."""
-    v = a[0]
-    for half in (4, 2, 1):
-        undefined = ir.Constant(v.type, ir.Undefined)
-        low = _shuffle(builder, v, undefined, list(range(half)))
-        high = _shuffle(builder, v, undefined, list(range(half, 2 * half)))
-        v = builder.add(low, high)
-    return builder.extract_element(v, ir.Constant(_I32, 0))
 
 
 def _even_odd(builder: ir.IRBuilder, v: ir.Value) -> tuple[ir.Value, ir.Value]:
@@ -435,18 +389,6 @@ def _pairs_i16(builder: ir.IRBuilder, v: ir.Value) -> ir.Value:
         return _call(builder, "llvm.x86.avx2.pmadd.wd", _I32X8, [v, ir.Constant(_I16X16, [1] * 16)])
     even, odd = _even_odd(builder, builder.sext(v, ir.VectorType(_I32, 16)))
     return builder.add(even, odd)
-
-
-@_op(i16x16, i8x32, i8x32)
-def pairs_u8s8(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """u[2i]*s[2i] + u[2i+1]*s[2i+1] for unsigned u and signed s; exact while it stays within int16."""
-    return _pairs_u8s8(builder, a[0], a[1])
-
-
-@_op(i32x8, i16x16)
-def pairs_i16(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """v[2i] + v[2i+1] as int32."""
-    return _pairs_i16(builder, a[0])
 
 
 def _dot_u8s8(builder: ir.IRBuilder, total: ir.Value, u: ir.Value, s: ir.Value) -> ir.Value:
