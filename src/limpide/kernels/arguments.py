@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from limpide.kernels.library import Entry
-from limpide.kernels.pool import num_threads, run
+from limpide.kernels.pool import Program, num_threads, run
 
 _ALIGNMENT = 64
 
@@ -35,24 +35,31 @@ _workspace = _Workspace()
 class Call:
     """A kernel with its arguments. Whatever these are addresses of has to outlive it."""
 
-    __slots__ = ("_address", "_arguments", "_kernel", "_numbered", "_threads")
+    __slots__ = ("_arguments", "entry", "threads")
 
     def __init__(self, kernel: Entry, arguments: list[int], *, threads: int | None = None, scratch: int = 0) -> None:
-        self._kernel = kernel
-        self._threads = num_threads() if threads is None else threads
-        self._numbered = scratch > 0
+        self.threads = num_threads() if threads is None else threads
         if scratch:
             stride = (scratch + _ALIGNMENT - 1) // _ALIGNMENT * _ALIGNMENT
-            arguments += (_workspace.reserve(stride * self._threads), stride)
+            arguments += (_workspace.reserve(stride * self.threads), stride)
         self._arguments = (ctypes.c_int64 * len(arguments))(*arguments)
-        self._address = ctypes.addressof(self._arguments)
+        # The next ticket is counted in the arguments, and the next thread where each has its own scratch.
+        counters = 2 if scratch else 1
+        self.entry = (kernel.address, ctypes.addressof(self._arguments), int(self.threads > 1), counters)
+        """What a program is made of"""
+
+
+class Recording:
+    """Calls that were made, and can all be made again at once."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self._calls = tuple(calls)
+        self._program = Program([call.entry for call in calls])
+        self._threads = max((call.threads for call in calls), default=1)
 
     def __call__(self) -> None:
-        """Run the kernel, and wait."""
-        self._arguments[0] = 0  # the next ticket
-        if self._numbered:
-            self._arguments[1] = 0  # the next thread, where each has its own scratch
-        run(self._kernel, self._address, self._threads)
+        """Make them again, and wait."""
+        run(self._program, self._threads)
 
 
 def call(kernel: Entry, arguments: list[int], *, threads: int | None = None, scratch: int = 0) -> None:
@@ -60,15 +67,17 @@ def call(kernel: Entry, arguments: list[int], *, threads: int | None = None, scr
     prepared = Call(kernel, arguments, threads=threads, scratch=scratch)
     if _workspace.record is not None:
         _workspace.record.append(prepared)
-    prepared()
+    run(Program([prepared.entry]), prepared.threads)
 
 
-def record(work: Callable[[], None]) -> list[Call]:
-    """Do some work, and return the calls of kernels that it made, to be made again."""
+def record(work: Callable[[], object]) -> Recording:
+    """Do some work, and keep the calls of kernels that it made, to be made again."""
     calls: list[Call] = []
     outer, _workspace.record = _workspace.record, calls
     try:
         work()
     finally:
         _workspace.record = outer
-    return calls
+    if outer is not None:
+        outer += calls
+    return Recording(calls)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from limpide.kernels.arguments import Call, record
+from limpide.kernels.arguments import Recording, record
 from limpide.kernels.pool import num_threads
 from limpide.kernels.tiles import MANY_STEP
 
@@ -46,17 +46,19 @@ class Buffers:
     """
 
     def __init__(self, *, lasting: bool = False) -> None:
-        self._recorded: dict[Hashable, list[Call]] | None = {} if lasting else None
-        self._tensors: dict[tuple[str, int, int], Tensor] = {}
+        self.lasting = lasting
+        """Whether they serve many steps"""
+        self._recordings: dict[Hashable, Recording] = {}
+        self._tensors: dict[tuple[str, tuple[int, ...], torch.dtype], Tensor] = {}
         self._rows: dict[tuple[int, int], ByteRows] = {}
 
-    def tensor(self, name: str, rows: int, columns: int) -> Tensor:
-        """float32 [rows, columns], content undefined."""
-        key = (name, rows, columns)
+    def tensor(self, name: str, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """A tensor of this shape, content undefined."""
+        key = (name, shape, dtype)
         found = self._tensors.get(key)
         if found is None:
             with torch.inference_mode(False):  # later steps may run without it
-                found = self._tensors[key] = torch.empty((rows, columns))
+                found = self._tensors[key] = torch.empty(shape, dtype=dtype)
         return found
 
     def rows(self, rows: int, columns: int) -> ByteRows:
@@ -67,30 +69,25 @@ class Buffers:
             found = self._rows[key] = ByteRows.empty(rows, columns)
         return found
 
+    def hold(self, name: str, x: Tensor) -> Tensor:
+        """`x`; in a place that does not change between steps, if the buffers last."""
+        return self.tensor(name, *x.shape, dtype=x.dtype).copy_(x) if self.lasting else x
+
     @property
-    def lasting(self) -> bool:
-        """Whether they serve many steps."""
-        return self._recorded is not None
+    def num_recordings(self) -> int:
+        """How many different steps were recorded."""
+        return len(self._recordings)
 
-    def hold(self, x: Tensor) -> Tensor:
-        """`x` [rows, columns] in a place that does not change between steps."""
-        held = self.tensor("held", x.shape[0], x.shape[1])
-        return held if held.data_ptr() == x.data_ptr() else held.copy_(x)
+    def again(self, key: Hashable, work: Callable[[], object]) -> None:
+        """Do some work on lasting buffers: the first time by calling it, later by making its kernels' calls again.
 
-    def again(self, key: Hashable, work: Callable[[], None]) -> None:
-        """Do some work on these buffers: the first time by calling it, later by making its kernels' calls again.
-
-        All that the work does has to be calls of kernels on addresses that are the same every time.
+        All that the work does has to be calls of kernels, and what they read has to be where it was the first time.
         """
-        if self._recorded is None:
-            work()
-            return
-        calls = self._recorded.get(key)
-        if calls is None:
-            self._recorded[key] = record(work)
+        recording = self._recordings.get(key)
+        if recording is None:
+            self._recordings[key] = record(work)
         else:
-            for call in calls:
-                call()
+            recording()
 
 
 class LastingBuffers(threading.local):

@@ -20,6 +20,7 @@ from limpide.kernels.fields import (
     FUNCTION,
     LOCK,
     MUTEX,
+    NUM_CALL_FIELDS,
     SLEEPERS,
     STATE,
     UNLOCK,
@@ -76,24 +77,45 @@ def helper() -> Callable[[int], None]:
     return kernel
 
 
-def start() -> Callable[[int], None]:
-    """Do the job that FUNCTION and ARGUMENTS name, with whatever helpers come in time. Argument: the pool."""
+@inline
+def _share(pool):  # type: ignore[no-untyped-def]
+    """Do the job that FUNCTION and ARGUMENTS name, with whatever helpers come in time."""
+    state_at = _field(pool, STATE)
+    simd.atomic_store(state_at, (simd.atomic_load(state_at) // _GENERATION + 1) * _GENERATION + _OPEN)
+    if simd.atomic_load(_field(pool, SLEEPERS)) > 0:
+        simd.call_one(argument(pool, LOCK), argument(pool, MUTEX))
+        simd.call_one(argument(pool, BROADCAST), argument(pool, CONDITION))
+        simd.call_one(argument(pool, UNLOCK), argument(pool, MUTEX))
+    simd.call_one(argument(pool, FUNCTION), argument(pool, ARGUMENTS))
+    simd.fetch_and(state_at, ~_OPEN)
+    spins = 0
+    while (simd.atomic_load(state_at) & _HELPERS) != 0:
+        spins += 1
+        if spins < _PATIENCE:
+            simd.pause(0)
+        else:  # a helper was interrupted in the middle of its work: let it have this processor
+            simd.call_one(argument(pool, YIELD), 0)
 
-    def kernel(pool):  # type: ignore[no-untyped-def]
-        state_at = _field(pool, STATE)
-        simd.atomic_store(state_at, (simd.atomic_load(state_at) // _GENERATION + 1) * _GENERATION + _OPEN)
-        if simd.atomic_load(_field(pool, SLEEPERS)) > 0:
-            simd.call_one(argument(pool, LOCK), argument(pool, MUTEX))
-            simd.call_one(argument(pool, BROADCAST), argument(pool, CONDITION))
-            simd.call_one(argument(pool, UNLOCK), argument(pool, MUTEX))
-        simd.call_one(argument(pool, FUNCTION), argument(pool, ARGUMENTS))
-        simd.fetch_and(state_at, ~_OPEN)
-        spins = 0
-        while (simd.atomic_load(state_at) & _HELPERS) != 0:
-            spins += 1
-            if spins < _PATIENCE:
-                simd.pause(0)
-            else:  # a helper was interrupted in the middle of its work: let it have this processor
-                simd.call_one(argument(pool, YIELD), 0)
+
+def play() -> Callable[[int], None]:
+    """Run kernels one after the other. Argument: address of the pool (0: do without helpers), number of calls,
+    address of the calls.
+
+    A call is its kernel, its arguments, 1 if helpers may share it, how many counters its arguments begin with.
+    """
+
+    def kernel(arguments):  # type: ignore[no-untyped-def]
+        pool, count, calls = argument(arguments, 0), argument(arguments, 1), argument(arguments, 2)
+        for i in range(count):
+            entry = calls + 8 * NUM_CALL_FIELDS * i
+            function, its_arguments = argument(entry, 0), argument(entry, 1)
+            for counter in range(argument(entry, 3)):
+                simd.atomic_store(its_arguments + 8 * counter, 0)
+            if pool != 0 and argument(entry, 2) != 0:
+                simd.atomic_store(_field(pool, FUNCTION), function)
+                simd.atomic_store(_field(pool, ARGUMENTS), its_arguments)
+                _share(pool)
+            else:
+                simd.call_one(function, its_arguments)
 
     return kernel

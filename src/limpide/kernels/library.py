@@ -49,7 +49,7 @@ def _fingerprint() -> str:
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
-    processor = (llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), sys.platform)
+    processor = (llvm.get_host_cpu_name(), _features(), sys.platform)
     digest.update(repr((metadata.version("numba"), metadata.version("llvmlite"), processor)).encode())
     return digest.hexdigest()[:16]
 
@@ -62,10 +62,15 @@ def _jit() -> Any:
     return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine())
 
 
+def _features() -> str:
+    # Where LLVM prefers short vectors it would not take the long ones that some kernels are written for.
+    return str(llvm.get_host_cpu_features().flatten()) + ",-prefer-256-bit"
+
+
 def _target_machine() -> Any:
     return llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
+        features=_features(),
         opt=3,
         reloc="pic",
         codemodel="jitdefault",
@@ -75,8 +80,9 @@ def _target_machine() -> Any:
 
 def _compile(name: str, variant: tuple[str | int, ...], symbol: str) -> bytes:
     """Machine code of a kernel as an object file."""
-    from numba import cfunc, types
+    from numba import cfunc, config, types
 
+    config.CPU_FEATURES = _features()  # type: ignore[attr-defined]  # numba makes it of the environment
     module_name, _, builder = name.partition(".")
     build: Callable[..., Callable[[int], None]] = getattr(import_module(f"limpide.kernels.{module_name}"), builder)
     function = build(*variant)
@@ -139,7 +145,7 @@ def available() -> bool:
     if sys.byteorder != "little" or sys.maxsize < 2**32:
         return False
     try:
-        kernel("crew.start")
+        kernel("crew.play")
     except Exception as error:  # noqa: BLE001 - whatever the compiler did, the model can still be run
         logging.getLogger(__name__).warning("no kernels on this machine, torch does their work: %s", error)
         return False

@@ -9,32 +9,52 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
 
 from limpide.kernels import library
 from limpide.kernels.fields import (
-    ARGUMENTS,
     BROADCAST,
     CONDITION,
-    FUNCTION,
     LOCK,
     MUTEX,
+    NUM_CALL_FIELDS,
     NUM_FIELDS,
     UNLOCK,
     WAIT,
     YIELD,
 )
-from limpide.kernels.library import Entry
 
 MAX_THREADS = 64
 
 _MUTEX_BYTES = 128  # more than any platform's pthread_mutex_t or pthread_cond_t
 
 
+class Program:
+    """Kernels that run one after the other without Python in between.
+
+    calls: per kernel its address, the address of its arguments, 1 if threads may share it, and the number of counters
+    that its arguments begin with. Whatever these are addresses of has to outlive the program.
+    """
+
+    __slots__ = ("_calls", "_header", "address", "shared")
+
+    def __init__(self, calls: Sequence[tuple[int, int, int, int]]) -> None:
+        self._calls = (ctypes.c_int64 * (NUM_CALL_FIELDS * len(calls)))(*(field for call in calls for field in call))
+        self._header = (ctypes.c_int64 * 3)(0, len(calls), ctypes.addressof(self._calls))
+        self.address = ctypes.addressof(self._header)
+        self.shared = any(call[2] for call in calls)
+        """Whether more than one thread would have something to do."""
+
+    def set_pool(self, address: int) -> None:
+        """Whose helpers may share the work; 0 is nobody's."""
+        self._header[0] = address
+
+
 class Pool:
-    """Helpers for whoever has a kernel to run. One job at a time: a second caller does its work alone."""
+    """Helpers for whoever has kernels to run. One program at a time: a second caller does its work alone."""
 
     def __init__(self) -> None:
         self._busy = threading.Lock()
@@ -56,19 +76,17 @@ class Pool:
             address = ctypes.cast(getattr(c, name), ctypes.c_void_p).value
             self._fields[field] = address or 0
         self._address = ctypes.addressof(self._fields)
-        self._start = library.kernel("crew.start")
 
-    def run(self, kernel: Entry, arguments: int, threads: int) -> None:
-        """Run a kernel on up to `threads` threads, this one among them, and wait. `arguments` is an address."""
-        if threads < 2 or not self._busy.acquire(blocking=False):
-            kernel(arguments)
+    def run(self, program: Program, threads: int) -> None:
+        """Run a program on up to `threads` threads, this one among them, and wait."""
+        if not self._busy.acquire(blocking=False):
+            _alone(program)
             return
         try:
             if self._helpers < threads - 1:
                 self._hire(threads - 1 - self._helpers)
-            self._fields[FUNCTION] = kernel.address
-            self._fields[ARGUMENTS] = arguments
-            self._start(self._address)
+            program.set_pool(self._address)
+            library.kernel("crew.play")(program.address)
         finally:
             self._busy.release()
 
@@ -85,13 +103,18 @@ def _pool(process: int) -> Pool | None:
     return Pool() if os.name == "posix" else None
 
 
-def run(kernel: Entry, arguments: int, threads: int) -> None:
-    """Run a kernel on up to `threads` threads and wait."""
-    pool = _pool(os.getpid()) if threads > 1 else None
+def run(program: Program, threads: int) -> None:
+    """Run a program on up to `threads` threads and wait."""
+    pool = _pool(os.getpid()) if threads > 1 and program.shared else None
     if pool is None:
-        kernel(arguments)
+        _alone(program)
     else:
-        pool.run(kernel, arguments, threads)
+        pool.run(program, threads)
+
+
+def _alone(program: Program) -> None:
+    program.set_pool(0)
+    library.kernel("crew.play")(program.address)
 
 
 def num_threads() -> int:

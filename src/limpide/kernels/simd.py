@@ -18,6 +18,7 @@ from numba.extending import intrinsic, register_model
 
 _HOST: dict[str, bool] = dict(llvm.get_host_cpu_features())
 HAS_VNNI = bool(_HOST.get("avx512vnni") and _HOST.get("avx512vl")) or bool(_HOST.get("avxvnni"))
+HAS_VNNI512 = bool(_HOST.get("avx512vnni") and _HOST.get("avx512bw") and _HOST.get("avx512vl"))
 HAS_AVX2 = bool(_HOST.get("avx2"))
 
 _I32, _I64, _F32, _I8, _I16 = ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.IntType(8), ir.IntType(16)
@@ -97,18 +98,6 @@ def _splat(builder: ir.IRBuilder, value: ir.Value, count: int) -> ir.Value:
 # --- scalars -------------------------------------------------------------------------------------------------------
 
 
-@_op(types.int64, types.int64)
-def load_u8(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """One byte, as int64: numba turns a mix of signed and unsigned integers into float64."""
-    return builder.zext(_load(builder, a[0], _I8), _I64)
-
-
-@_op(types.int64, types.int64)
-def load_i8(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """One signed byte, as int64."""
-    return builder.sext(_load(builder, a[0], _I8), _I64)
-
-
 @_op(types.int32, types.int64)
 def load_i32(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
     """Four bytes."""
@@ -137,12 +126,6 @@ def load_f16(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
 def store_f32(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
     """One float32."""
     builder.store(a[1], builder.inttoptr(a[0], _F32.as_pointer()), align=1)
-
-
-@_op(types.void, types.int64, types.int32)
-def store_i32(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
-    """Four bytes."""
-    builder.store(a[1], builder.inttoptr(a[0], _I32.as_pointer()), align=1)
 
 
 @_op(types.int64, types.int64, types.int64)
@@ -186,7 +169,7 @@ def splat(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
 
 
 def _fma(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
-    return _call(builder, "llvm.fma.v8f32", _F32X8, [a, b, c])
+    return _call(builder, f"llvm.fma.v{a.type.count}f32", a.type, [a, b, c])
 
 
 @_op(f32x8, f32x8, f32x8, f32x8)
@@ -277,76 +260,6 @@ def lane_max(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
 # --- integers ------------------------------------------------------------------------------------------------------
 
 
-@_op(i8x32, types.int64)
-def load_i8x32(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """32 bytes."""
-    return _load(builder, a[0], _I8X32)
-
-
-@_op(types.void, types.int64, i8x32)
-def store_i8x32(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
-    """32 bytes."""
-    builder.store(a[1], builder.inttoptr(a[0], _I8X32.as_pointer()), align=1)
-
-
-@_op(i8x32, types.int64)
-def load_nibbles(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """16 bytes as 32 values of 4 bits: the low halves first, then the high halves."""
-    packed = _load(builder, a[0], ir.VectorType(_I8, 16))
-    low = builder.and_(packed, ir.Constant(packed.type, [15] * 16))
-    high = builder.lshr(packed, ir.Constant(packed.type, [4] * 16))
-    return _shuffle(builder, low, high, list(range(32)))
-
-
-@_op(i8x32, types.uint8)
-def splat_u8(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """The same byte in each lane."""
-    return _splat(builder, a[0], 32)
-
-
-@_op(i8x32, types.int32)
-def expand_bits(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """32 bits as 32 bytes of 0 or 1, the lowest bit first."""
-    bits = builder.bitcast(a[0], ir.VectorType(ir.IntType(1), 32))
-    return builder.zext(bits, _I8X32)
-
-
-@_op(i8x32, i8x32, i8x32)
-def or_(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """Bitwise or."""
-    return builder.or_(a[0], a[1])
-
-
-@_op(i8x32, i8x32, i8x32)
-def and_(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """Bitwise and."""
-    return builder.and_(a[0], a[1])
-
-
-@_op(i8x32, i8x32, types.uint8)
-def shift_left(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """Each byte shifted left."""
-    return builder.shl(a[0], _splat(builder, a[1], 32))
-
-
-@_op(i8x32, i8x32, types.uint8)
-def shift_right(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """Each byte shifted right, zeros coming in."""
-    return builder.lshr(a[0], _splat(builder, a[1], 32))
-
-
-@_op(i32x8, types.int32)
-def splat_i32(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """The same int32 in each lane."""
-    return _splat(builder, a[0], 8)
-
-
-@_op(i32x8, i32x8, i32x8)
-def add_i32(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """Sum of lanes."""
-    return builder.add(a[0], a[1])
-
-
 @_op(f32x8, i32x8)
 def to_f32(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
     """Whole numbers as float32."""
@@ -392,31 +305,22 @@ def _pairs_i16(builder: ir.IRBuilder, v: ir.Value) -> ir.Value:
 
 
 def _dot_u8s8(builder: ir.IRBuilder, total: ir.Value, u: ir.Value, s: ir.Value) -> ir.Value:
+    """Add the dot product of each four unsigned and signed bytes; without VNNI exact for u <= 128."""
     if HAS_VNNI:
         # LLVM 22 changed the operands from int32 to byte vectors
-        bytes_ = [u, s] if llvm.llvm_version_info[0] >= 22 else [builder.bitcast(v, _I32X8) for v in (u, s)]
-        return _call(builder, "llvm.x86.avx512.vpdpbusd.256", _I32X8, [total, *bytes_])
+        bytes_ = [u, s] if llvm.llvm_version_info[0] >= 22 else [builder.bitcast(v, total.type) for v in (u, s)]
+        return _call(builder, f"llvm.x86.avx512.vpdpbusd.{32 * total.type.count}", total.type, [total, *bytes_])
     return builder.add(total, _pairs_i16(builder, _pairs_u8s8(builder, u, s)))
 
 
-@_op(i32x8, i32x8, i8x32, i8x32)
-def dot_u8s8(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """Add the dot product of each four unsigned and signed bytes; exact for u <= 128."""
-    return _dot_u8s8(builder, *a)
-
-
 def _abs_i8(builder: ir.IRBuilder, v: ir.Value) -> ir.Value:
+    """Absolute value of each signed byte; -128 becomes 128 as an unsigned one."""
     negative = builder.icmp_signed("<", v, ir.Constant(_I8X32, [0] * 32))
     return builder.select(negative, builder.neg(v), v)
 
 
-@_op(i8x32, i8x32)
-def abs_i8(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """Absolute value of each signed byte; -128 becomes 128 as an unsigned one."""
-    return _abs_i8(builder, a[0])
-
-
 def _copy_sign(builder: ir.IRBuilder, value: ir.Value, sign: ir.Value) -> ir.Value:
+    """The first operand's bytes, negated where the second's are negative, zero where they are zero."""
     if HAS_AVX2:
         return _call(builder, "llvm.x86.avx2.psign.b", _I8X32, [value, sign])
     zero = ir.Constant(_I8X32, [0] * 32)
@@ -424,38 +328,49 @@ def _copy_sign(builder: ir.IRBuilder, value: ir.Value, sign: ir.Value) -> ir.Val
     return builder.select(builder.icmp_signed("==", sign, zero), zero, negated)
 
 
-@_op(i8x32, i8x32, i8x32)
-def copy_sign(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """The first operand's bytes, negated where the second's are negative, zero where they are zero."""
-    return _copy_sign(builder, *a)
+def _dot(builder: ir.IRBuilder, total: ir.Value, w: ir.Value, x: ir.Value, *, signed: bool) -> ir.Value:
+    """Add the dot product of each four bytes of w and x. x is signed; where w is too, its sign is moved to x."""
+    if signed:
+        w, x = _abs_i8(builder, w), _copy_sign(builder, x, w)
+    return _dot_u8s8(builder, total, w, x)
 
 
-def _sums_of_eight(builder: ir.IRBuilder, a: list[ir.Value]) -> tuple[ir.Value, ir.Value]:
-    """Lane i of the results: the sum of the first, of the last four lanes of operand i."""
-    # two rounds of pairwise sums: each halves the lanes that belong to one operand and doubles the operands in a vector
-    level = a
-    for even, odd in (
-        ([0, 8, 2, 10, 4, 12, 6, 14], [1, 9, 3, 11, 5, 13, 7, 15]),
-        ([0, 1, 8, 9, 4, 5, 12, 13], [2, 3, 10, 11, 6, 7, 14, 15]),
-    ):
-        level = [
-            builder.add(_shuffle(builder, x, y, even), _shuffle(builder, x, y, odd))
-            for x, y in zip(level[0::2], level[1::2], strict=True)
-        ]
-    x, y = level
-    return _shuffle(builder, x, y, [0, 1, 2, 3, 8, 9, 10, 11]), _shuffle(builder, x, y, [4, 5, 6, 7, 12, 13, 14, 15])
+def _twice(builder: ir.IRBuilder, v: ir.Value) -> ir.Value:
+    """16 bytes as 32: the same ones again."""
+    return _shuffle(builder, v, v, [*range(16), *range(16)])
 
 
-@_op(i32x8, *[i32x8] * 8)
-def low_sums_of_eight(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """Lane i is the sum of the first four lanes of operand i."""
-    return _sums_of_eight(builder, a)[0]
+def _unpacked(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, width: int) -> tuple[ir.Value, ir.Value]:
+    """Runs of `width` of eight lanes alternately from a and b: those of each half's first part, of its second."""
+    low: list[int] = []
+    high: list[int] = []
+    for start in (0, 4):
+        for run in range(0, 2, width):
+            low += [start + run + i for i in range(width)] + [8 + start + run + i for i in range(width)]
+            high += [start + 2 + run + i for i in range(width)] + [10 + start + run + i for i in range(width)]
+    return _shuffle(builder, a, b, low), _shuffle(builder, a, b, high)
 
 
-@_op(i32x8, *[i32x8] * 8)
-def high_sums_of_eight(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
-    """Lane i is the sum of the last four lanes of operand i."""
-    return _sums_of_eight(builder, a)[1]
+def _tile_sums(builder: ir.IRBuilder, v: list[ir.Value]) -> ir.Value:
+    """Four vectors, each with four sums of row i and of row i + 4: the rows' totals in the order of the rows."""
+    first, second = (builder.add(*_unpacked(builder, a, b, 1)) for a, b in ((v[0], v[1]), (v[2], v[3])))
+    return builder.add(*_unpacked(builder, first, second, 2))
+
+
+def _transposed(builder: ir.IRBuilder, v: list[ir.Value]) -> list[ir.Value]:
+    """Four vectors with 16 bytes of row i and of row i + 4: four vectors with 4 bytes of each of the eight rows."""
+    a, b, c, d = (builder.bitcast(each, _I32X8) for each in v)
+    first, second = _unpacked(builder, a, b, 1), _unpacked(builder, c, d, 1)
+    return [quad for x, y in zip(first, second, strict=True) for quad in _unpacked(builder, x, y, 2)]
+
+
+def _prefetch(builder: ir.IRBuilder, address: ir.Value) -> None:
+    """Into the second-level cache: asking for the first one was measured to be slower."""
+    pointer = builder.inttoptr(address, _I8.as_pointer())
+    kind = ir.FunctionType(ir.VoidType(), [_I8.as_pointer(), _I32, _I32, _I32])
+    name = "llvm.prefetch.p0"
+    function = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+    builder.call(function, [pointer, ir.Constant(_I32, 0), ir.Constant(_I32, 2), ir.Constant(_I32, 1)])
 
 
 def _pin(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:

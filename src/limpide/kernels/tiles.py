@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-FEW_TILE = 8
-"""Matrix rows that `few_rows` decodes at once."""
-MANY_TILE = 16
-"""Matrix rows that `many_rows` decodes at once."""
-MANY_STEP = 4
-"""Rows of activations that `many_rows` multiplies at once; their number is padded to a multiple of it."""
+TILE = 8
+"""Matrix rows that are decoded together."""
+PANEL = 16
+"""Matrix rows that `many_rows` decodes before it multiplies."""
+MANY_STEP = 8
+"""Rows of activations are padded to a multiple of it, so that `many_rows` always has whole steps."""
 
 
 def scratch_bytes(columns: int) -> int:
-    """What one thread of either kernel needs: decoded rows, their scales and offsets, a spare tile of results."""
-    scales = 2 * (columns // 16) * MANY_TILE * 4
-    return (MANY_TILE + 1) * columns + scales + MANY_STEP * MANY_TILE * 4
+    """What one thread of either kernel needs: a decoded panel, its scales and offsets, a spare tile of results."""
+    scales = 2 * (columns // 16) * PANEL * 4
+    return PANEL * columns + scales + MANY_STEP * PANEL * 4
 
 
 QUERY_TILE = 64

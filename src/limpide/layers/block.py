@@ -28,12 +28,12 @@ class Block(nn.Module):
         self.attn_post_norm = make_norm(spec.norm, weights.at("attn_post_norm")) if sandwich else None
         self.mlp_post_norm = make_norm(spec.norm, weights.at("mlp_post_norm")) if sandwich else None
         self._tap = f"blocks.{layer}."
-        self._fused = FusedBlock.of(self)
+        self.fused = FusedBlock.of(self)
 
     def forward(self, x: Tensor, step: Step) -> Tensor:
         """The residual stream [T, hidden], before and after; `x` itself may be changed when `step.fused`."""
-        if step.fused and self._fused is not None:
-            return self._fused(x, step)
+        if step.fused and self.fused is not None:
+            return self.fused(x, step)
         taps, here = step.taps, self._tap
         normed = self.attn_norm(x)
         if taps is not None:

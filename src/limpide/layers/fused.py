@@ -7,6 +7,7 @@ interleaved rope, other formats) keeps the plain path.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -52,14 +53,16 @@ class FusedBlock:
         gate = _gate(block.spec)
         return cls(block, gate) if gate is not None and _supported(block) else None
 
+    @property
+    def window(self) -> int:
+        """Keys that a query sees; 0: all."""
+        return self._heads.window
+
     def __call__(self, x: Tensor, step: Step) -> Tensor:
-        """The residual stream [T, hidden], changed in place or moved to where the step's buffers hold it."""
-        buffers = step.buffers
-        if buffers.lasting:
-            x = buffers.hold(x)
-        buffers.again((self._layer, "before"), lambda: self._before_attention(x, buffers))
+        """The residual stream [T, hidden], changed in place."""
+        self._before_attention(x, step.buffers)
         self._attention(x.shape[0], step)
-        buffers.again((self._layer, "after"), lambda: self._after_attention(x, buffers))
+        self._after_attention(x, step.buffers)
         return x
 
     def _before_attention(self, x: Tensor, buffers: Buffers) -> None:
@@ -67,18 +70,16 @@ class FusedBlock:
         _products(rounded, self._qkv, buffers)
 
     def _attention(self, rows: int, step: Step) -> None:
-        pages, heads, buffers = step.kv.pages, self._heads, step.buffers
-        if pages is None:
-            raise AssertionError("the fused path was chosen without pages")
+        heads, buffers = self._heads, step.buffers
         q = buffers.tensor("q", rows, heads.heads * heads.head_dim)
-        pools = pages.pool(self._layer)
+        pools = step.pages.pool(self._layer)
         paged.place(
             q,
             buffers.tensor("k", rows, heads.kv_heads * heads.head_dim),
             buffers.tensor("v", rows, heads.kv_heads * heads.head_dim),
             heads=heads,
             tables=step.tables(self._rope),
-            slots=pages.slots,
+            slots=step.slots,
             pools=pools,
             norms=self._head_norms,
             epsilon=self._head_epsilon,
@@ -89,8 +90,8 @@ class FusedBlock:
             heads=heads,
             work=step.work(heads.window),
             pools=pools,
-            block_tables=pages.block_tables,
-            block_size=pages.block_size,
+            block_tables=step.block_tables,
+            block_size=step.pages.block_size,
         )
 
     def _after_attention(self, x: Tensor, buffers: Buffers) -> None:
@@ -100,6 +101,35 @@ class FusedBlock:
         rounded = matmul.round_norm(x, self._mlp_norm.weight, self._mlp_norm.eps, buffers)
         gate, up = _products(rounded, self._gate_up, buffers)
         _add(x, matmul.round_gated(gate, up, self._gate, buffers), self._down, self._mlp_post_norm, buffers)
+
+
+class FusedStack:
+    """All blocks of a model. The kernels of a step of few tokens are recorded, and played without Python in between."""
+
+    def __init__(self, blocks: Sequence[FusedBlock]) -> None:
+        self._blocks = blocks
+        self._windows = tuple(dict.fromkeys(block.window for block in blocks))
+
+    @classmethod
+    def of(cls, blocks: Iterable[Block]) -> FusedStack | None:
+        """The stack, if the kernels can do all of every block."""
+        fused = [block.fused for block in blocks]
+        known = [block for block in fused if block is not None]
+        return cls(known) if len(known) == len(fused) else None
+
+    def __call__(self, x: Tensor, step: Step) -> Tensor:
+        """The residual stream [T, hidden] of a fused step, changed in place or moved to the step's lasting buffers."""
+        if not step.buffers.lasting:
+            return self._run(x, step)
+        x = step.buffers.hold("x", x)
+        key = step.settle(self._windows)
+        step.buffers.again(key, lambda: self._run(x, step))
+        return x
+
+    def _run(self, x: Tensor, step: Step) -> Tensor:
+        for block in self._blocks:
+            block(x, step)
+        return x
 
 
 def heads_of(spec: BlockSpec) -> paged.Heads:

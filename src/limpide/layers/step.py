@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Iterable, Mapping
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from limpide.kernels.buffers import Buffers
 from limpide.kernels.paged import Work, plan
-from limpide.layers.kv import KVView
+from limpide.layers.kv import KVView, Pages
 from limpide.layers.rope import Rotation
 from limpide.layers.spec import MaskSpec, RopeSpec
 from limpide.layers.taps import Taps
+
+_LEAST_BLOCKS = 64
+"""Room in a lasting block table, which grows by doubling."""
 
 
 class Step:
@@ -36,20 +40,58 @@ class Step:
         self._tables: dict[RopeSpec, Tensor] = {}
         self._work: dict[int, Work] = {}
 
+    @property
+    def pages(self) -> Pages:
+        """The cache's storage, which a fused step has."""
+        if self.kv.pages is None:
+            raise AssertionError("the fused path was chosen without pages")
+        return self.kv.pages
+
     def tables(self, rope: RopeSpec) -> Tensor:
         """Cosines and sines of the step's tokens for the kernels, [T, 2, dims]."""
         tables = self._tables.get(rope)
         if tables is None:
             rotation = self.rotations[rope]
-            tables = self._tables[rope] = torch.cat((rotation.cos, rotation.sin), dim=1)
+            tables = self.buffers.hold(f"tables {rope}", torch.cat((rotation.cos, rotation.sin), dim=1))
+            self._tables[rope] = tables
         return tables
 
     def work(self, window: int) -> Work:
         """What the step asks of attention layers with this window (0: none)."""
         work = self._work.get(window)
         if work is None:
-            work = self._work[window] = plan(self.kv.query_starts, self.kv.kv_lengths, window)
+            planned = plan(self.kv.query_starts, self.kv.kv_lengths, window)
+            rows = self.buffers.hold(f"work {window}", planned.rows)
+            work = self._work[window] = Work(rows, planned.few, self.block_tables.shape[1] * self.pages.block_size)
         return work
+
+    @cached_property
+    def slots(self) -> Tensor:
+        """[T] int64: where each token's keys and values are stored."""
+        return self.buffers.hold("slots", self.pages.slots)
+
+    @cached_property
+    def block_tables(self) -> Tensor:
+        """[S, blocks] int32: each sequence's blocks. Lasting ones have room to grow."""
+        tables = self.pages.block_tables
+        if not self.buffers.lasting:
+            return tables
+        sequences, width = tables.shape
+        room = max(_LEAST_BLOCKS, 1 << width.bit_length())
+        held = self.buffers.tensor("block tables", sequences, room, dtype=tables.dtype)
+        held[:, :width] = tables
+        return held
+
+    def settle(self, windows: Iterable[int]) -> Hashable:
+        """Bring all that kernels read of this step to where recorded calls look for it.
+
+        Equal results mean that a recording of one step fits another.
+        """
+        for rope in self.rotations:
+            self.tables(rope)
+        few = [(work.few, work.rows.shape) for work in map(self.work, windows)]
+        pool = self.pages.pool(0)[0]
+        return tuple(few), self.slots.shape, self.block_tables.shape, self.pages.block_size, pool.data_ptr()
 
     def mask(self, spec: MaskSpec, first_query: int, num_queries: int, first_key: int) -> Tensor:
         """Which keys each query may not see, bool [queries, keys]; keys run from `first_key` to the last query."""

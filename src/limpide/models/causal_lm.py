@@ -9,6 +9,7 @@ from limpide.kernels.buffers import LastingBuffers
 from limpide.kernels.matmul import FEW
 from limpide.layers.block import Block
 from limpide.layers.embedding import Embedding
+from limpide.layers.fused import FusedStack
 from limpide.layers.kv import KVView
 from limpide.layers.linear import Linear
 from limpide.layers.norm import make_norm
@@ -30,14 +31,14 @@ class CausalLM(nn.Module):
         super().__init__()
         self.spec = spec
         self.embed = Embedding(weights.at("embed"), scale=spec.embed_scale)
-        self.blocks = nn.ModuleList(
-            Block(block, weights.at(f"blocks.{index}"), index) for index, block in enumerate(spec.blocks)
-        )
+        blocks = [Block(block, weights.at(f"blocks.{index}"), index) for index, block in enumerate(spec.blocks)]
+        self.blocks = nn.ModuleList(blocks)
         self.norm = make_norm(spec.norm, weights.at("norm"))
         self.lm_head = Linear(weights.at("embed" if spec.tied else "lm_head"))
         if spec.tied:
             self.lm_head.weight = self.embed.weight
         ropes = {block.attention.rope for block in spec.blocks if block.attention.rope is not None}
+        self._stack = FusedStack.of(blocks)
         self._lasting = LastingBuffers()
         self._ropes = {rope: RopeTable(rope) for rope in ropes}
 
@@ -56,8 +57,11 @@ class CausalLM(nn.Module):
         x: Tensor = self.embed(tokens)
         if taps is not None:
             x = taps("embed", x)
-        for block in self.blocks:
-            x = block(x, step)
+        if step.fused and self._stack is not None:
+            x = self._stack(x, step)
+        else:
+            for block in self.blocks:
+                x = block(x, step)
         x = self.norm(x)
         return x if taps is None else taps("norm", x)
 

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from limpide.cache import PagedCache
-from limpide.kernels.buffers import LastingBuffers
+from limpide.kernels.buffers import Buffers, LastingBuffers
 from limpide.kernels.matmul import FEW
 from limpide.layers.block import Block
+from limpide.layers.fused import FusedStack
 from limpide.layers.rope import RopeTable
 from limpide.layers.spec import AttentionSpec, BlockSpec, MaskSpec, MLPSpec, NormSpec, RopeSpec
 from limpide.layers.step import Step
@@ -122,16 +123,28 @@ def test_what_the_kernels_cannot_do_keeps_the_plain_path(change: dict[str, objec
     assert torch.equal(run(block(spec), [(5, 1)], fused=True)[0], run(block(spec), [(5, 1)], fused=False)[0])
 
 
-def test_a_recorded_step_is_made_again_without_inference_mode() -> None:
+def test_recorded_steps_are_made_again_as_cache_and_mode_change() -> None:
+    """Plays of a recording against a stack that computes each step anew; the block table grows past its first room."""
     layer = block(PLAIN)
+    stack = FusedStack.of([layer])
     rope = layer.spec.attention.rope
+    assert stack is not None
     assert rope is not None
-    cache, lasting = PagedCache([(2, DIM)], 4, dtype=torch.float16), LastingBuffers()
-    lease = cache.open()
-    assert cache.reserve(lease, 2)
-    for position, mode in enumerate((torch.inference_mode, torch.no_grad)):
-        with mode():
-            view = cache.view([(lease, position, 1)])
-            rotation = RopeTable(rope).rotation(torch.tensor([position]), view.query_starts, view.kv_lengths)
-            y = layer(torch.ones(1, HIDDEN), Step(view, {rope: rotation}, None, lasting.at(1)))
-            assert y.isfinite().all()
+    cache, lasting = PagedCache([(2, DIM)], 300, block_size=4, dtype=torch.float16), LastingBuffers()
+    other = PagedCache([(2, DIM)], 300, block_size=4, dtype=torch.float16)
+    generator = torch.Generator().manual_seed(5)
+    for sequence in range(2):  # the second one's blocks are others
+        lease, twin = cache.open(), other.open()
+        assert cache.reserve(lease, 520)
+        assert other.reserve(twin, 520)
+        for position in range(520):
+            mode = torch.inference_mode if position % 2 else torch.no_grad
+            x = torch.randn(1, HIDDEN, generator=generator)
+            with mode():
+                results = []
+                for pages, held, buffers in ((cache, lease, lasting.at(1)), (other, twin, Buffers())):
+                    view = pages.view([(held, position, 1)])
+                    rotation = RopeTable(rope).rotation(torch.tensor([position]), view.query_starts, view.kv_lengths)
+                    results.append(stack(x.clone(), Step(view, {rope: rotation}, None, buffers)).clone())
+            assert torch.equal(*results), (sequence, position)
+    assert lasting.at(1).num_recordings == 2, "one recording for short block tables, one for long ones"
