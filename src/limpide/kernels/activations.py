@@ -18,15 +18,23 @@ REST_THRESHOLD = 2.0
 
 
 @inline
-def _store_bytes(a, b, c, d, scale, q, s, m):  # type: ignore[no-untyped-def]
-    """32 whole numbers as bytes, with their scale and the sums (times the scale) of each half."""
+def _store_bytes(a, b, c, d, scale, q, f):  # type: ignore[no-untyped-def]
+    """32 whole numbers as bytes, with their factors: the scale, and the sums (times the scale) of halves and all."""
     simd.store_as_i8(q, simd.to_i32(a))
     simd.store_as_i8(q + 8, simd.to_i32(b))
     simd.store_as_i8(q + 16, simd.to_i32(c))
     simd.store_as_i8(q + 24, simd.to_i32(d))
-    simd.store_f32(s, scale)
-    simd.store_f32(m, scale * simd.lane_sum(simd.add(a, b)))
-    simd.store_f32(m + 4, scale * simd.lane_sum(simd.add(c, d)))
+    first, second = scale * simd.lane_sum(simd.add(a, b)), scale * simd.lane_sum(simd.add(c, d))
+    simd.store_f32(f, scale)
+    simd.store_f32(f + 4, first)
+    simd.store_f32(f + 8, second)
+    simd.store_f32(f + 12, first + second)
+
+
+@inline
+def _inverse(scale):  # type: ignore[no-untyped-def]
+    """1 / scale, or 0 where the group is so small that it is."""
+    return np.float32(1) / scale if scale > np.float32(1e-32) else np.float32(0)
 
 
 @inline
@@ -41,19 +49,30 @@ def _rest(x, rounded, inverse):  # type: ignore[no-untyped-def]
 
 
 @inline
-def _keep_largest_rests(s, rest_s, rest_m, groups):  # type: ignore[no-untyped-def]
-    """Of one row, keep the rests of groups whose scale is well above the row's; the others become zero."""
-    total = np.float32(0)
-    for g in range(groups):
-        scale = simd.load_f32(s + 4 * g)
-        total += scale * scale
-    limit = total * np.float32(REST_THRESHOLD) / np.float32(groups)
-    for g in range(groups):
-        scale = simd.load_f32(s + 4 * g)
-        if scale * scale <= limit:
-            simd.store_f32(rest_s + 4 * g, np.float32(0))
-            simd.store_f32(rest_m + 8 * g, np.float32(0))
-            simd.store_f32(rest_m + 8 * g + 4, np.float32(0))
+def _round_group(values, q, factors):  # type: ignore[no-untyped-def]
+    """32 float32 to bytes and factors."""
+    a, b = simd.load_f32x8(values), simd.load_f32x8(values + 32)
+    c, d = simd.load_f32x8(values + 64), simd.load_f32x8(values + 96)
+    inverse = simd.splat(_inverse(simd.load_f32(factors)))
+    scale = simd.load_f32(factors)
+    _store_bytes(_round(a, inverse), _round(b, inverse), _round(c, inverse), _round(d, inverse), scale, q, factors)
+
+
+@inline
+def _round_rest(values, q, factors, scale):  # type: ignore[no-untyped-def]
+    """What rounding 32 float32 with this scale lost."""
+    a, b = simd.load_f32x8(values), simd.load_f32x8(values + 32)
+    c, d = simd.load_f32x8(values + 64), simd.load_f32x8(values + 96)
+    inverse = simd.splat(_inverse(scale))
+    _store_bytes(
+        _rest(a, _round(a, inverse), inverse),
+        _rest(b, _round(b, inverse), inverse),
+        _rest(c, _round(c, inverse), inverse),
+        _rest(d, _round(d, inverse), inverse),
+        scale / np.float32(254),
+        q,
+        factors,
+    )
 
 
 def round_rows(kind: str) -> Callable[[int], None]:
@@ -63,9 +82,9 @@ def round_rows(kind: str) -> Callable[[int], None]:
     brings into a product, so for these what rounding lost is kept in a second set of bytes, behind `padded` rows; the
     second scales of all other groups are zero. Each row decides for itself.
 
-    Arguments: ticket, rows, columns, q, scales, sums, x, bytes between rows of x; two that depend on the kind: for
-    norm the weight and epsilon as the bits of a float32, for the gated kinds the rows that the activated ones are
-    multiplied with and the bytes between them; padded.
+    Arguments: ticket, thread, rows, columns, q, factors, x, bytes between rows of x; two that depend on the kind: for norm the
+    weight and epsilon as the bits of a float32, for the gated kinds the rows that the activated ones are multiplied
+    with and the bytes between them; padded; scratch for a row of float32, its size per thread.
     """
     norm, gated = kind == "norm", kind in {"silu", "gelu_tanh"}
     activate = gelu_tanh if kind == "gelu_tanh" else silu
@@ -80,11 +99,12 @@ def round_rows(kind: str) -> Callable[[int], None]:
         return v
 
     def kernel(arguments):  # type: ignore[no-untyped-def]
-        rows, columns = argument(arguments, 1), argument(arguments, 2)
-        q, s, m = argument(arguments, 3), argument(arguments, 4), argument(arguments, 5)
-        x, stride = argument(arguments, 6), argument(arguments, 7)
-        other = argument(arguments, 8)
+        thread = simd.fetch_add(arguments + 8, 1)
+        rows, columns = argument(arguments, 2), argument(arguments, 3)
+        q, factors, x = argument(arguments, 4), argument(arguments, 5), argument(arguments, 6)
+        stride, other = argument(arguments, 7), argument(arguments, 8)
         other_stride, padded = argument(arguments, 9), argument(arguments, 10)
+        values = argument(arguments, 11) + thread * argument(arguments, 12)
         groups = columns // 32
         factor = simd.splat(np.float32(1))
         while True:
@@ -98,29 +118,30 @@ def round_rows(kind: str) -> Callable[[int], None]:
                     second += r * other_stride
                 if norm:
                     factor = simd.splat(mean_square_scale(row, columns, simd.load_f32(arguments + 72)))
+                total = np.float32(0)
                 for g in range(groups):
                     at = 128 * g
                     a, b = load(row + at, second + at, factor), load(row + at + 32, second + at + 32, factor)
                     c, d = load(row + at + 64, second + at + 64, factor), load(row + at + 96, second + at + 96, factor)
+                    simd.store_f32x8(values + at, a)
+                    simd.store_f32x8(values + at + 32, b)
+                    simd.store_f32x8(values + at + 64, c)
+                    simd.store_f32x8(values + at + 96, d)
                     top = simd.maximum(simd.absolute(a), simd.absolute(b))
                     top = simd.maximum(top, simd.maximum(simd.absolute(c), simd.absolute(d)))
-                    largest = simd.lane_max(top)
-                    scale = largest / np.float32(127)
-                    inverse = simd.splat(np.float32(127) / largest if largest > np.float32(1e-30) else np.float32(0))
-                    ra, rb, rc, rd = _round(a, inverse), _round(b, inverse), _round(c, inverse), _round(d, inverse)
-                    here = r * groups + g
-                    _store_bytes(ra, rb, rc, rd, scale, q + 32 * here, s + 4 * here, m + 8 * here)
-                    here += padded * groups
-                    a, b, c, d = (
-                        _rest(a, ra, inverse),
-                        _rest(b, rb, inverse),
-                        _rest(c, rc, inverse),
-                        _rest(d, rd, inverse),
-                    )
-                    scale /= np.float32(254)
-                    _store_bytes(a, b, c, d, scale, q + 32 * here, s + 4 * here, m + 8 * here)
-                rest = (r + padded) * groups
-                _keep_largest_rests(s + 4 * r * groups, s + 4 * rest, m + 8 * rest, groups)
+                    scale = simd.lane_max(top) / np.float32(127)
+                    simd.store_f32(factors + 16 * (r * groups + g), scale)
+                    total += scale * scale
+                limit = total * np.float32(REST_THRESHOLD) / np.float32(groups)
+                for g in range(groups):
+                    here, behind = r * groups + g, (r + padded) * groups + g
+                    scale = simd.load_f32(factors + 16 * here)
+                    _round_group(values + 128 * g, q + 32 * here, factors + 16 * here)
+                    if scale * scale > limit:
+                        _round_rest(values + 128 * g, q + 32 * behind, factors + 16 * behind, scale)
+                    else:
+                        for i in range(4):
+                            simd.store_f32(factors + 16 * behind + 4 * i, np.float32(0))
 
     return kernel
 

@@ -318,7 +318,8 @@ def attend_many() -> Callable[[int], None]:
                             continue  # none of the four sees a key of this tile
                         row = g * QUERY_TILE + r
                         of = queries + row * head_bytes
-                        for n in range(0, KEY_TILE, 16):
+                        seen = simd.smaller(KEY_TILE, position + simd.smaller(r + 3, count - 1) + 1 - tile)
+                        for n in range(0, seen, 16):
                             _product_4x16(
                                 of,
                                 head_bytes,
@@ -350,7 +351,7 @@ def attend_many() -> Callable[[int], None]:
                                 4 * KEY_TILE,
                                 values + 4 * n,
                                 head_bytes,
-                                KEY_TILE,
+                                seen,
                                 sums + row * head_bytes + 4 * n,
                                 head_bytes,
                                 True,

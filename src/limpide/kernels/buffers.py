@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from limpide.kernels.arguments import Recording, record
 from limpide.kernels.pool import num_threads
 from limpide.kernels.tiles import MANY_STEP
 
+MOST_ROWS = 640
+"""Rows that lasting buffers have room for together: a prompt's chunk and the usual batches."""
+
 
 @dataclass(frozen=True, slots=True)
 class ByteRows:
@@ -20,23 +24,22 @@ class ByteRows:
 
     q: Tensor
     """[2, rows padded to a multiple of 4, columns] int8: the values, and what rounding lost where that is much"""
-    scales: Tensor
-    """[2, padded rows, columns / 32] float32; a second scale of zero says that nothing was kept"""
-    sums: Tensor
-    """[2, padded rows, columns / 16] float32: sums of the rounded values, times their scale"""
+    factors: Tensor
+    """[2, padded rows, columns / 32, 4] float32, of each group: the scale, which is zero in the second set where nothing
+    was kept; the sums of its first half, of its second half and of all, times the scale
+    """
     rows: int
     padded: int
     columns: int
-    addresses: tuple[int, int, int]
+    addresses: tuple[int, int]
 
     @classmethod
     def empty(cls, rows: int, columns: int) -> ByteRows:
         """Room for so many rows. Rows of padding hold whatever was in memory: what comes of them is never stored."""
         padded = (rows + MANY_STEP - 1) // MANY_STEP * MANY_STEP
         q = torch.empty((2, padded, columns), dtype=torch.int8)
-        scales = torch.empty((2, padded, columns // 32))
-        sums = torch.empty((2, padded, columns // 16))
-        return cls(q, scales, sums, rows, padded, columns, (q.data_ptr(), scales.data_ptr(), sums.data_ptr()))
+        factors = torch.empty((2, padded, columns // 32, 4))
+        return cls(q, factors, rows, padded, columns, (q.data_ptr(), factors.data_ptr()))
 
 
 class Buffers:
@@ -91,15 +94,16 @@ class Buffers:
 
 
 class LastingBuffers(threading.local):
-    """Buffers for steps of a few rows, by their number, kept from step to step; each Python thread has its own."""
+    """Buffers for steps by their number of rows, kept from step to step; each Python thread has its own."""
 
     def __init__(self) -> None:
-        self._buffers: dict[tuple[int, int], Buffers] = {}
+        self._buffers: OrderedDict[tuple[int, int], Buffers] = OrderedDict()
 
     def at(self, rows: int) -> Buffers:
-        """The buffers for a step of so many rows."""
+        """The buffers for a step of so many rows. Those that were used longest ago make room for others."""
         key = (rows, num_threads())
-        found = self._buffers.get(key)
-        if found is None:
-            found = self._buffers[key] = Buffers(lasting=True)
+        found = self._buffers.pop(key, None) or Buffers(lasting=True)
+        self._buffers[key] = found
+        while len(self._buffers) > 1 and sum(kept for kept, _ in self._buffers) > MOST_ROWS:
+            self._buffers.popitem(last=False)
         return found

@@ -18,14 +18,14 @@ _AHEAD = 1 << 15
 
 
 def multiply_tile(layout: Layout, x_rows: int) -> Any:
-    """An intrinsic: (blocks, bytes of a row, rows there are, x_q, x_s, x_m, columns, rows to x's second set, out, bytes
-    of a row of out, 1 to add).
+    """An intrinsic: (blocks, bytes of a row, rows there are, x_q, its factors, columns, rows to x's second set, out,
+    bytes of a row of out, 1 to add).
 
     Rows that there are not are taken from the last one; what comes of them is written all the same.
     """
 
     def emit(code: Code, values: list[Value]) -> None:
-        blocks, row_bytes, there, x_q, x_s, x_m, columns, padded, out, out_stride, add = values
+        blocks, row_bytes, there, x_q, x_f, columns, padded, out, out_stride, add = values
         builder = code.builder
         last = builder.sub(there, code.number(1))
         rows = []
@@ -47,12 +47,12 @@ def multiply_tile(layout: Layout, x_rows: int) -> Any:
                 here = code.at(code.number(j), block, per_block)
                 for m, total in enumerate(totals):
                     at = builder.add(builder.mul(code.number(m), groups32), here)
-                    _add(code, group, total, x_q, x_s, x_m, at)
+                    _add(code, group, total, x_q, x_f, at)
                     rest = builder.add(at, to_rest)
                     # a scale is never negative, so its bits are zero exactly if it is
-                    kept = code.load(code.at(x_s, rest, 4), simd._I32)
+                    kept = code.load(code.at(x_f, rest, 16), simd._I32)
                     with builder.if_then(builder.icmp_signed("!=", kept, ir.Constant(simd._I32, 0)), likely=False):
-                        _add(code, group, total, x_q, x_s, x_m, rest)
+                        _add(code, group, total, x_q, x_f, rest)
         for m, total in enumerate(totals):
             to = builder.add(out, builder.mul(code.number(m), out_stride))
             with builder.if_else(builder.icmp_signed("!=", add, code.number(0))) as (then, otherwise):
@@ -61,27 +61,27 @@ def multiply_tile(layout: Layout, x_rows: int) -> Any:
                 with otherwise:
                     code.store(builder.load(total), to)
 
-    return void_intrinsic(11, emit)
+    return void_intrinsic(10, emit)
 
 
-def _add(code: Code, group: Group, total: Value, x_q: Value, x_s: Value, x_m: Value, at: Value) -> None:
+def _add(code: Code, group: Group, total: Value, x_q: Value, x_f: Value, at: Value) -> None:
     """Add the products of one group with one row's group of activations, which is number `at` of all rows' groups."""
     builder = code.builder
     half = ir.VectorType(simd._I8, 16)
     x_low, x_high = (simd._twice(builder, code.load(code.at(x_q, at, 32, more), half)) for more in (0, 16))
     zero = ir.Constant(simd._I32X8, [0] * 8)
     low = [simd._dot(builder, zero, w, x_low, signed=not group.offsets) for w in group.low]
-    scale = code.splat(code.load_float(code.at(x_s, at, 4)), TILE)
-    sums = [code.load_float(code.at(x_m, at, 8, more)) for more in (0, 4)]
+    scale = code.splat(code.load_float(code.at(x_f, at, 16)), TILE)
+    first, second, both = (code.load_float(code.at(x_f, at, 16, more)) for more in (4, 8, 12))
     y = builder.load(total)
     if len(group.scales) == 1:
         dots = [
             simd._dot(builder, d, w, x_high, signed=not group.offsets) for d, w in zip(low, group.high, strict=True)
         ]
-        parts = [(simd._tile_sums(builder, dots), builder.fadd(*sums))]
+        parts = [(simd._tile_sums(builder, dots), both)]
     else:
         high = [simd._dot(builder, zero, w, x_high, signed=not group.offsets) for w in group.high]
-        parts = [(simd._tile_sums(builder, low), sums[0]), (simd._tile_sums(builder, high), sums[1])]
+        parts = [(simd._tile_sums(builder, low), first), (simd._tile_sums(builder, high), second)]
     for k, (products, x_sum) in enumerate(parts):
         if group.offsets:
             y = code.fma(group.offsets[k], code.splat(x_sum, TILE), y)

@@ -49,8 +49,8 @@ def _fingerprint() -> str:
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
-    processor = (llvm.get_host_cpu_name(), _features(), sys.platform)
-    digest.update(repr((metadata.version("numba"), metadata.version("llvmlite"), processor)).encode())
+    versions = (metadata.version("numba"), metadata.version("llvmlite"))
+    digest.update(repr((versions, _target(), sys.platform)).encode())
     return digest.hexdigest()[:16]
 
 
@@ -62,15 +62,38 @@ def _jit() -> Any:
     return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine())
 
 
-def _features() -> str:
+_AVX2_ONLY = "x86-64-v3"
+"""What LLVM calls a processor with AVX2 and nothing newer."""
+
+
+@lru_cache(maxsize=1)
+def processor() -> tuple[str, dict[str, bool]]:
+    """LLVM's name of the processor that kernels are compiled for, and its features.
+
+    LIMPIDE_KERNELS=avx2 leaves out what is newer than AVX2, to see what an older machine would compute.
+    """
+    features: dict[str, bool] = dict(llvm.get_host_cpu_features())
+    if os.environ.get("LIMPIDE_KERNELS", "").lower() != "avx2":
+        return llvm.get_host_cpu_name(), features
+    return _AVX2_ONLY, {name: has and not name.startswith(_NEWER) for name, has in features.items()}
+
+
+_NEWER = ("avx512", "avxvnni", "avx10", "amx", "gfni", "vaes", "vpclmulqdq", "evex512")
+
+
+def _target() -> tuple[str, str]:
+    """The processor as LLVM wants it said."""
+    name, features = processor()
+    flags = [("+" if has else "-") + feature for feature, has in sorted(features.items())]
     # Where LLVM prefers short vectors it would not take the long ones that some kernels are written for.
-    return str(llvm.get_host_cpu_features().flatten()) + ",-prefer-256-bit"
+    return name, ",".join([*flags, "-prefer-256-bit"])
 
 
 def _target_machine() -> Any:
+    name, features = _target()
     return llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(),
-        features=_features(),
+        cpu=name,
+        features=features,
         opt=3,
         reloc="pic",
         codemodel="jitdefault",
@@ -82,7 +105,7 @@ def _compile(name: str, variant: tuple[str | int, ...], symbol: str) -> bytes:
     """Machine code of a kernel as an object file."""
     from numba import cfunc, config, types
 
-    config.CPU_FEATURES = _features()  # type: ignore[attr-defined]  # numba makes it of the environment
+    config.CPU_NAME, config.CPU_FEATURES = _target()  # type: ignore[attr-defined]
     module_name, _, builder = name.partition(".")
     build: Callable[..., Callable[[int], None]] = getattr(import_module(f"limpide.kernels.{module_name}"), builder)
     function = build(*variant)

@@ -6,10 +6,10 @@ does not depend on how many other rows are multiplied with it, nor on which of t
 
 - `few_rows`: a tile of eight matrix rows is decoded in registers, a block at a time, and used for up to four rows of
   activations. Bound by reading the matrix.
-- `many_rows`: a panel of sixteen matrix rows is decoded and interleaved by four columns, so that one instruction
+- `many_rows`: a panel of 16 or 32 matrix rows is decoded and interleaved by four columns, so that one instruction
   multiplies four columns of all its rows. Bound by the multipliers.
 
-Arguments of both: ticket, thread, columns, x as bytes, its scales, its sums, rows of x, number of matrices, 1 to add to
+Arguments of both: ticket, thread, columns, x as bytes, its factors, rows of x, number of matrices, 1 to add to
 what the results hold, rows to the second set of x's; per matrix: blocks, rows, bytes of a row, out, bytes of a row of
 out; scratch, its size per thread.
 """
@@ -23,7 +23,7 @@ import numpy as np
 from limpide.kernels import simd
 from limpide.kernels.blocks import LAYOUTS
 from limpide.kernels.few import multiply_tile
-from limpide.kernels.many import STEP, fill_panel, multiply_panel
+from limpide.kernels.many import PANEL, STEP, fill_panel, multiply_panel
 from limpide.kernels.matrices import (
     OUT,
     OUT_STRIDE,
@@ -36,7 +36,7 @@ from limpide.kernels.matrices import (
     matrix,
     shared,
 )
-from limpide.kernels.tiles import PANEL, TILE
+from limpide.kernels.tiles import TILE
 
 
 def few_rows(format_name: str) -> Callable[[int], None]:
@@ -45,7 +45,7 @@ def few_rows(format_name: str) -> Callable[[int], None]:
     one, two, four = (multiply_tile(layout, rows) for rows in (1, 2, 4))
 
     def kernel(arguments):  # type: ignore[no-untyped-def]
-        columns, x_q, x_s, x_m, x_rows, num, add, padded, result = shared(arguments)
+        columns, x_q, x_f, x_rows, num, add, padded, result = shared(arguments)
         tiles = count_tiles(arguments, num, TILE)
         batch = simd.larger(1, simd.smaller(8, tiles // 32))
         while True:
@@ -63,16 +63,16 @@ def few_rows(format_name: str) -> Callable[[int], None]:
                     to, to_stride, adds = result, np.int64(4 * TILE), np.int64(0)
                 j = np.int64(0)
                 while j < x_rows:
-                    q, s, m = x_q + j * columns, x_s + j * columns // 8, x_m + j * columns // 4
+                    q, f = x_q + j * columns, x_f + j * columns // 2
                     y = to + j * to_stride
                     if x_rows - j >= 4:
-                        four(weight, row_bytes, count, q, s, m, columns, padded, y, to_stride, adds)
+                        four(weight, row_bytes, count, q, f, columns, padded, y, to_stride, adds)
                         j += 4
                     elif x_rows - j >= 2:
-                        two(weight, row_bytes, count, q, s, m, columns, padded, y, to_stride, adds)
+                        two(weight, row_bytes, count, q, f, columns, padded, y, to_stride, adds)
                         j += 2
                     else:
-                        one(weight, row_bytes, count, q, s, m, columns, padded, y, to_stride, adds)
+                        one(weight, row_bytes, count, q, f, columns, padded, y, to_stride, adds)
                         j += 1
                 if count < TILE:
                     for k in range(x_rows):
@@ -87,7 +87,7 @@ def many_rows(format_name: str) -> Callable[[int], None]:
     fill, product = fill_panel(layout), multiply_panel(layout)
 
     def kernel(arguments):  # type: ignore[no-untyped-def]
-        columns, x_q, x_s, x_m, x_rows, num, add, padded, panel = shared(arguments)
+        columns, x_q, x_f, x_rows, num, add, padded, panel = shared(arguments)
         s = panel + PANEL * columns
         m = s + columns // 16 * 4 * PANEL
         result = m + columns // 16 * 4 * PANEL
@@ -106,13 +106,13 @@ def many_rows(format_name: str) -> Callable[[int], None]:
                 start = simd.smaller(half, count - 1)
                 fill(weight + start * row_bytes, row_bytes, count - start, columns, panel, s, m, half)
             for j in range(0, x_rows, STEP):
-                q, x_scales, x_sums = x_q + j * columns, x_s + j * columns // 8, x_m + j * columns // 4
+                q, f = x_q + j * columns, x_f + j * columns // 2
                 to = out + j * out_stride
                 here = simd.smaller(STEP, x_rows - j)
                 if count == PANEL and here == STEP:
-                    product(panel, s, m, q, x_scales, x_sums, to, out_stride, columns, padded, add)
+                    product(panel, s, m, q, f, to, out_stride, columns, padded, add)
                 else:
-                    product(panel, s, m, q, x_scales, x_sums, result, 4 * PANEL, columns, padded, 0)
+                    product(panel, s, m, q, f, result, 4 * PANEL, columns, padded, 0)
                     for k in range(here):
                         copy_row(result + k * 4 * PANEL, to + k * out_stride, count, add)
 

@@ -1,4 +1,4 @@
-"""A panel of sixteen matrix rows times many rows of activations."""
+"""A panel of matrix rows times many rows of activations."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from llvmlite import ir
 from limpide.kernels import simd
 from limpide.kernels.blocks import Layout, Tile, Value
 from limpide.kernels.emit import Code, void_intrinsic
-from limpide.kernels.tiles import MANY_STEP, PANEL, TILE
+from limpide.kernels.tiles import MANY_STEP, TILE
 
-LANES = PANEL if simd.HAS_VNNI512 else TILE
+LANES = 16 if simd.HAS_VNNI512 else 8
 """Of the vectors that the products are summed in"""
-VECTORS = PANEL // LANES
-STEP = MANY_STEP if simd.HAS_VNNI512 else MANY_STEP // 2
+VECTORS = 2
+PANEL = VECTORS * LANES
+"""Matrix rows that are decoded before they are multiplied: at most LARGEST_PANEL"""
+STEP = MANY_STEP
 """Rows of activations that are multiplied at once: as many as there are registers for their sums"""
 _QUADS = 8
 """Four columns each, in a group of 32"""
@@ -55,26 +57,26 @@ def fill_panel(layout: Layout) -> Any:
 
 
 def multiply_panel(layout: Layout) -> Any:
-    """An intrinsic: STEP rows of activations times a panel. (panel, scales, offsets, x_q, x_s, x_m, out, bytes of a row
-    of out, columns, rows to x's second set, 1 to add).
+    """An intrinsic: STEP rows of activations times a panel. (panel, scales, offsets, x_q, its factors, out, bytes of a
+    row of out, columns, rows to x's second set, 1 to add).
     """
     table = [(m, n) for m in range(STEP) for n in range(VECTORS)]
-    parts = 2 if layout.halves else 1
+    halves, parts = layout.halves, 2 if layout.halves else 1
     quads = _QUADS // parts
     signed = layout.largest == 0
     # how many products of a byte pair fit into int16 before they have to be widened
     within_int16 = 0 if simd.HAS_VNNI or signed else min(quads, 32767 // (2 * 127 * layout.largest))
 
-    def sums(code: Code, panel: Value, x: list[Value], first: int) -> dict[tuple[int, int], Value]:
-        """Integer sums of one group's products, from the panel's quad `first` on."""
+    def sums(code: Code, panel: Value, x: dict[int, Value], first: int) -> dict[tuple[int, int], Value]:
+        """Integer sums of one group's products for some rows, from the panel's quad `first` on."""
         builder = code.builder
-        results = dict.fromkeys(table, ir.Constant(_INTS, [0] * LANES))
+        results = {(m, n): ir.Constant(_INTS, [0] * LANES) for m in x for n in range(VECTORS)}
         shorts: dict[tuple[int, int], Value] = {}
         for step in range(quads):
             c = first + step
             w = [code.load(code.at(panel, code.number(4 * PANEL * c + 4 * LANES * n)), _BYTES) for n in range(VECTORS)]
-            for m in range(STEP):
-                four = code.load(code.at(x[m], code.number(4 * c)), simd._I32)
+            for m, row in x.items():
+                four = code.load(code.at(row, code.number(4 * c)), simd._I32)
                 spread = builder.bitcast(code.splat(four, LANES), _BYTES)
                 for n in range(VECTORS):
                     if within_int16:
@@ -82,7 +84,8 @@ def multiply_panel(layout: Layout) -> Any:
                         old = shorts.get((m, n))
                         shorts[m, n] = pairs if old is None else simd._pin(builder, builder.add(old, pairs))
                     else:
-                        results[m, n] = simd._dot(builder, results[m, n], w[n], spread, signed=signed)
+                        dot = simd._dot(builder, results[m, n], w[n], spread, signed=signed)
+                        results[m, n] = simd._pin(builder, dot)
             if within_int16 and ((step + 1) % within_int16 == 0 or step + 1 == quads):
                 for place, pairs in shorts.items():
                     results[place] = builder.add(results[place], simd._pairs_i16(builder, pairs))
@@ -90,16 +93,16 @@ def multiply_panel(layout: Layout) -> Any:
         return results
 
     def emit(code: Code, values: list[Value]) -> None:
-        panel, scales, offsets, x_q, x_s, x_m, out, out_stride, columns, padded, add = values
+        panel, scales, offsets, x_q, x_f, out, out_stride, columns, padded, add = values
         builder = code.builder
         groups32 = builder.sdiv(columns, code.number(32))
         totals = {place: code.variable(ir.Constant(_FLOATS, [0.0] * LANES)) for place in table}
         to_rest = builder.mul(padded, groups32)
         rows = [builder.mul(code.number(m), groups32) for m in range(STEP)]
 
-        def add_group(group: Value, at: list[Value]) -> None:
-            """Add the products of one group; `at` numbers each row's group among all rows' groups."""
-            x = [code.at(x_q, each, 32) for each in at]
+        def add_group(group: Value, at: dict[int, Value]) -> None:
+            """Add the products of one group for some rows; `at` numbers each row's group among all rows' groups."""
+            x = {m: code.at(x_q, each, 32) for m, each in at.items()}
             here = code.at(panel, group, 4 * PANEL * _QUADS)
             for part in range(parts):
                 products = sums(code, here, x, part * quads)
@@ -108,10 +111,9 @@ def multiply_panel(layout: Layout) -> Any:
                     [code.load(code.at(base, place, 4 * PANEL, 4 * LANES * n), _FLOATS) for n in range(VECTORS)]
                     for base in ((scales,) if signed else (scales, offsets))
                 ]
-                for m in range(STEP):
-                    scale = code.splat(code.load_float(code.at(x_s, at[m], 4)), LANES)
-                    x_sums = [code.load_float(code.at(x_m, at[m], 8, more)) for more in (0, 4)]
-                    x_sum = code.splat(x_sums[part] if layout.halves else builder.fadd(*x_sums), LANES)
+                for m in at:
+                    scale = code.splat(code.load_float(code.at(x_f, at[m], 16)), LANES)
+                    x_sum = code.splat(code.load_float(code.at(x_f, at[m], 16, 4 + 4 * part if halves else 12)), LANES)
                     for n in range(VECTORS):
                         y = builder.load(totals[m, n])
                         if not signed:
@@ -120,15 +122,14 @@ def multiply_panel(layout: Layout) -> Any:
                         builder.store(code.fma(product, builder.fmul(factors[0][n], scale), y), totals[m, n])
 
         with code.loop(groups32) as loop:
-            at = [builder.add(row, loop.index) for row in rows]
+            at = {m: builder.add(row, loop.index) for m, row in enumerate(rows)}
             add_group(loop.index, at)
-            rests = [builder.add(each, to_rest) for each in at]
-            # a scale is never negative, so its bits are zero exactly if it is
-            kept = code.load(code.at(x_s, rests[0], 4), simd._I32)
-            for rest in rests[1:]:
-                kept = builder.or_(kept, code.load(code.at(x_s, rest, 4), simd._I32))
-            with builder.if_then(builder.icmp_signed("!=", kept, ir.Constant(simd._I32, 0)), likely=False):
-                add_group(loop.index, rests)
+            for m, each in at.items():
+                rest = builder.add(each, to_rest)
+                # a scale is never negative, so its bits are zero exactly if it is
+                kept = code.load(code.at(x_f, rest, 16), simd._I32)
+                with builder.if_then(builder.icmp_signed("!=", kept, ir.Constant(simd._I32, 0)), likely=False):
+                    add_group(loop.index, {m: rest})
         with builder.if_else(builder.icmp_signed("!=", add, code.number(0))) as (then, otherwise):
             for adding, branch in ((True, then), (False, otherwise)):
                 with branch:
@@ -137,4 +138,4 @@ def multiply_panel(layout: Layout) -> Any:
                         y = builder.load(totals[m, n])
                         code.store(builder.fadd(y, code.load(to, _FLOATS)) if adding else y, to)
 
-    return void_intrinsic(11, emit)
+    return void_intrinsic(10, emit)

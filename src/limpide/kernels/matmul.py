@@ -77,8 +77,9 @@ def _round(kind: str, x: Tensor, more: tuple[int, int], buffers: Buffers | None)
     into = ByteRows.empty(rows, columns) if buffers is None else buffers.rows(rows, columns)
     call(
         kernel("activations.round_rows", kind),
-        [0, rows, columns, *into.addresses, x.data_ptr(), 4 * x.stride(0), *more, into.padded],
+        [0, 0, rows, columns, *into.addresses, x.data_ptr(), 4 * x.stride(0), *more, into.padded],
         threads=1 if rows * columns < _SPLIT_WORK else None,
+        scratch=4 * columns,
     )
     return into
 

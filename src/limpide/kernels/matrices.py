@@ -8,7 +8,7 @@ from limpide.kernels import simd
 from limpide.kernels.functions import argument, inline
 
 # Behind what all matrices share, five numbers for each of them.
-_SHARED = 10
+_SHARED = 9
 _EACH = 5
 WEIGHT, ROWS, ROW_BYTES, OUT, OUT_STRIDE = range(_EACH)
 
@@ -21,19 +21,18 @@ def matrix(arguments, index, field):  # type: ignore[no-untyped-def]
 
 @inline
 def shared(arguments):  # type: ignore[no-untyped-def]
-    """Columns, x_q, x_s, x_m, x_rows, number of matrices, whether to add, padded rows of x, this thread's scratch."""
+    """Columns, x_q, its factors, x_rows, number of matrices, whether to add, padded rows of x, this thread's scratch."""
     thread = simd.fetch_add(arguments + 8, 1)
-    num = argument(arguments, 7)
+    num = argument(arguments, 6)
     behind = arguments + 8 * (_SHARED + _EACH * num)
     return (
         argument(arguments, 2),
         argument(arguments, 3),
         argument(arguments, 4),
         argument(arguments, 5),
-        argument(arguments, 6),
         num,
+        argument(arguments, 7),
         argument(arguments, 8),
-        argument(arguments, 9),
         simd.load_i64(behind) + thread * simd.load_i64(behind + 8),
     )
 

@@ -16,7 +16,9 @@ from numba.core import types
 from numba.core.datamodel import models
 from numba.extending import intrinsic, register_model
 
-_HOST: dict[str, bool] = dict(llvm.get_host_cpu_features())
+from limpide.kernels.library import processor
+
+_HOST = processor()[1]
 HAS_VNNI = bool(_HOST.get("avx512vnni") and _HOST.get("avx512vl")) or bool(_HOST.get("avxvnni"))
 HAS_VNNI512 = bool(_HOST.get("avx512vnni") and _HOST.get("avx512bw") and _HOST.get("avx512vl"))
 HAS_AVX2 = bool(_HOST.get("avx2"))
@@ -376,9 +378,9 @@ def _prefetch(builder: ir.IRBuilder, address: ir.Value) -> None:
 def _pin(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     """The same value, opaque to the optimizer, which would otherwise reorder its chain of sums and spill registers."""
 
-    constraint = "=x,0" if HAS_AVX2 else ""
-    if not constraint:
+    if not HAS_AVX2:
         return value
+    constraint = "=v,0" if HAS_VNNI512 else "=x,0"  # v: all 32 registers
     return builder.asm(ir.FunctionType(value.type, [value.type]), "", constraint, [value], side_effect=True)
 
 

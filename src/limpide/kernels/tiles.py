@@ -4,16 +4,16 @@ from __future__ import annotations
 
 TILE = 8
 """Matrix rows that are decoded together."""
-PANEL = 16
-"""Matrix rows that `many_rows` decodes before it multiplies."""
-MANY_STEP = 8
-"""Rows of activations are padded to a multiple of it, so that `many_rows` always has whole steps."""
+LARGEST_PANEL = 32
+"""Most matrix rows that `many_rows` decodes before it multiplies."""
+MANY_STEP = 4
+"""Rows of activations that `many_rows` multiplies at once; their number is padded to a multiple of it."""
 
 
 def scratch_bytes(columns: int) -> int:
     """What one thread of either kernel needs: a decoded panel, its scales and offsets, a spare tile of results."""
-    scales = 2 * (columns // 16) * PANEL * 4
-    return PANEL * columns + scales + MANY_STEP * PANEL * 4
+    scales = 2 * (columns // 16) * LARGEST_PANEL * 4
+    return LARGEST_PANEL * columns + scales + MANY_STEP * LARGEST_PANEL * 4
 
 
 QUERY_TILE = 64

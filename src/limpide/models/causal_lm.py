@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from limpide.kernels.buffers import LastingBuffers
-from limpide.kernels.matmul import FEW
 from limpide.layers.block import Block
 from limpide.layers.embedding import Embedding
 from limpide.layers.fused import FusedStack
@@ -52,8 +51,7 @@ class CausalLM(nn.Module):
             taps.check(len(self.blocks))
         starts, lengths = kv.query_starts, kv.kv_lengths
         rotations = {spec: table.rotation(positions, starts, lengths) for spec, table in self._ropes.items()}
-        few = tokens.shape[0] <= FEW
-        step = Step(kv, rotations, taps, self._lasting.at(tokens.shape[0]) if few else None)
+        step = Step(kv, rotations, taps, self._lasting.at(tokens.shape[0]) if self._stack is not None else None)
         x: Tensor = self.embed(tokens)
         if taps is not None:
             x = taps("embed", x)
