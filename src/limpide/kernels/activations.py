@@ -82,9 +82,9 @@ def round_rows(kind: str) -> Callable[[int], None]:
     brings into a product, so for these what rounding lost is kept in a second set of bytes, behind `padded` rows; the
     second scales of all other groups are zero. Each row decides for itself.
 
-    Arguments: ticket, thread, rows, columns, q, factors, x, bytes between rows of x; two that depend on the kind: for norm the
-    weight and epsilon as the bits of a float32, for the gated kinds the rows that the activated ones are multiplied
-    with and the bytes between them; padded; scratch for a row of float32, its size per thread.
+    Arguments: ticket, thread, rows, columns, q, factors, x, bytes between rows of x; two that depend on the kind: for
+    norm the weight and epsilon as the bits of a float32, for the gated kinds the rows that the activated ones are
+    multiplied with and the bytes between them; padded; scratch for a row of float32, its size per thread.
     """
     norm, gated = kind == "norm", kind in {"silu", "gelu_tanh"}
     activate = gelu_tanh if kind == "gelu_tanh" else silu

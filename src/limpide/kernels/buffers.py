@@ -25,8 +25,8 @@ class ByteRows:
     q: Tensor
     """[2, rows padded to a multiple of 4, columns] int8: the values, and what rounding lost where that is much"""
     factors: Tensor
-    """[2, padded rows, columns / 32, 4] float32, of each group: the scale, which is zero in the second set where nothing
-    was kept; the sums of its first half, of its second half and of all, times the scale
+    """[2, padded rows, columns / 32, 4] float32, of each group: the scale, which is zero in the second set where
+    nothing was kept; the sums of its first half, of its second half and of all, times the scale
     """
     rows: int
     padded: int

@@ -111,9 +111,9 @@ def multiply_panel(layout: Layout) -> Any:
                     [code.load(code.at(base, place, 4 * PANEL, 4 * LANES * n), _FLOATS) for n in range(VECTORS)]
                     for base in ((scales,) if signed else (scales, offsets))
                 ]
-                for m in at:
-                    scale = code.splat(code.load_float(code.at(x_f, at[m], 16)), LANES)
-                    x_sum = code.splat(code.load_float(code.at(x_f, at[m], 16, 4 + 4 * part if halves else 12)), LANES)
+                for m, each in at.items():
+                    scale = code.splat(code.load_float(code.at(x_f, each, 16)), LANES)
+                    x_sum = code.splat(code.load_float(code.at(x_f, each, 16, 4 + 4 * part if halves else 12)), LANES)
                     for n in range(VECTORS):
                         y = builder.load(totals[m, n])
                         if not signed:

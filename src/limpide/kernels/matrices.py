@@ -21,7 +21,7 @@ def matrix(arguments, index, field):  # type: ignore[no-untyped-def]
 
 @inline
 def shared(arguments):  # type: ignore[no-untyped-def]
-    """Columns, x_q, its factors, x_rows, number of matrices, whether to add, padded rows of x, this thread's scratch."""
+    """Columns, x_q, its factors, x_rows, number of matrices, 1 to add, padded rows of x, this thread's scratch."""
     thread = simd.fetch_add(arguments + 8, 1)
     num = argument(arguments, 6)
     behind = arguments + 8 * (_SHARED + _EACH * num)
