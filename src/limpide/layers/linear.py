@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional
 
-from limpide.layers.weights import Weights
+from limpide.layers.weights import Weight, Weights
 from limpide.quant import QuantTensor, multiply, multiply_all
 
 _MIN_ROWS = 16
@@ -34,10 +36,7 @@ class Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, in] float32 to [T, out] float32."""
-        if isinstance(self.weight, QuantTensor):
-            y = multiply(x, self.weight)
-            return y if self.bias is None else y + self.bias
-        return _linear(x, self.weight, self.bias)
+        return products(x, [self.weight], [self.bias])[0]
 
     def extra_repr(self) -> str:
         """Shape and stored format."""
@@ -54,8 +53,20 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 def project(x: Tensor, *linears: Linear) -> list[Tensor]:
     """The same [T, in] through several matrices. Stored blocks share what has to be prepared of `x`."""
-    weights = [linear.weight for linear in linears]
-    if not all(isinstance(weight, QuantTensor) for weight in weights):
-        return [linear(x) for linear in linears]
-    products = multiply_all(x, [weight for weight in weights if isinstance(weight, QuantTensor)])
-    return [y if linear.bias is None else y + linear.bias for y, linear in zip(products, linears, strict=True)]
+    return products(x, [linear.weight for linear in linears], [linear.bias for linear in linears])
+
+
+def products(x: Tensor, weights: Sequence[Weight], biases: Sequence[Tensor | None]) -> list[Tensor]:
+    """x Wᵀ + b, [T, in] to [T, out], for several matrices [out, in] and biases [out]."""
+    stored = [weight for weight in weights if isinstance(weight, QuantTensor)]
+    if len(stored) == len(weights):
+        results = multiply_all(x, stored)
+        return [y if bias is None else y + bias for y, bias in zip(results, biases, strict=True)]
+    return [_product(x, weight, bias) for weight, bias in zip(weights, biases, strict=True)]
+
+
+def _product(x: Tensor, weight: Weight, bias: Tensor | None) -> Tensor:
+    if isinstance(weight, QuantTensor):
+        y = multiply(x, weight)
+        return y if bias is None else y + bias
+    return _linear(x, weight, bias)

@@ -8,13 +8,13 @@ from fnmatch import fnmatchcase
 from limpide.core.errors import CorruptModelFile
 from limpide.core.receipt import Numerics
 from limpide.formats import Checkpoint
-from limpide.layers.weights import Weight, Weights
+from limpide.layers.weights import ExpertStack, Weight, Weights
 from limpide.models.causal_lm import CausalLM
 from limpide.models.family import Family, StoredTensor
 from limpide.models.parameters import Shape, parameters
 from limpide.models.registry import read_spec
 from limpide.models.spec import ModelSpec
-from limpide.quant import QuantTensor
+from limpide.quant import Layout, QuantStack, QuantTensor
 
 _SHOWN = 5
 """Most names that a message lists."""
@@ -33,14 +33,16 @@ def load_model(checkpoint: Checkpoint, *, numerics: Numerics = "fast") -> Causal
     return CausalLM(spec, Weights(load_weights(checkpoint, family, spec, numerics)))
 
 
-def load_weights(checkpoint: Checkpoint, family: Family, spec: ModelSpec, numerics: Numerics) -> dict[str, Weight]:
+def load_weights(
+    checkpoint: Checkpoint, family: Family, spec: ModelSpec, numerics: Numerics
+) -> dict[str, Weight | ExpertStack]:
     """A model's tensors by our names, checked against its description. Raises as `load_model` does."""
     shapes = parameters(spec)
-    names = family.stored_names(spec, checkpoint.kind)
+    names = family.stored_names(spec, checkpoint.kind, checkpoint.tensors)
     stored = {ours: names[ours] for ours in shapes}
     unused = family.unused_tensors + (() if not spec.tied else (names["lm_head.weight"].name,))
     _check(checkpoint, shapes, stored, unused)
-    return {ours: _load(checkpoint, tensor, numerics) for ours, tensor in stored.items()}
+    return {ours: _load(checkpoint, tensor, ours, shapes[ours], numerics) for ours, tensor in stored.items()}
 
 
 def _check(
@@ -48,17 +50,18 @@ def _check(
 ) -> None:
     """Compare what the description asks for with what the checkpoint has, before anything is read."""
     tensors = checkpoint.tensors
-    missing = [tensor.name for tensor in stored.values() if tensor.name not in tensors]
+    missing = [name for tensor in stored.values() for name in tensor.names if name not in tensors]
     if missing:
         raise _corrupt(checkpoint, f"lacks {len(missing)} tensors", missing, "every tensor of its architecture")
     wrong = [
-        f"{tensor.name} is {list(tensors[tensor.name].shape)}, not {list(shapes[ours])}"
+        f"{name} is {list(tensors[name].shape)}, not {list(tensor.stored_shape(shapes[ours]))}"
         for ours, tensor in stored.items()
-        if tensors[tensor.name].shape != shapes[ours]
+        for name in tensor.names
+        if tensors[name].shape != tensor.stored_shape(shapes[ours])
     ]
     if wrong:
         raise _corrupt(checkpoint, f"has {len(wrong)} tensors of the wrong shape", wrong, "shapes as configured")
-    taken = {tensor.name for tensor in stored.values()}
+    taken = {name for tensor in stored.values() for name in tensor.names}
     extra = [n for n in tensors if n not in taken and not any(fnmatchcase(n, pattern) for pattern in unused)]
     if extra:
         raise _corrupt(
@@ -69,13 +72,29 @@ def _check(
         )
 
 
-def _load(checkpoint: Checkpoint, tensor: StoredTensor, numerics: Numerics) -> Weight:
-    info = checkpoint.tensors[tensor.name]
-    quant = QuantTensor.from_raw(info, checkpoint.raw(tensor.name))
+def _load(
+    checkpoint: Checkpoint, tensor: StoredTensor, ours: str, shape: Shape, numerics: Numerics
+) -> Weight | ExpertStack:
+    if tensor.layout is not None:
+        stack = _load_stack(checkpoint, tensor, tensor.layout, shape)
+        return stack.unpack() if numerics == "exact" else stack
+    info, quant = checkpoint.tensors[tensor.name], _stored(checkpoint, tensor.name)
     weight: Weight = quant
-    if numerics == "exact" or len(info.shape) != 2:
+    if numerics == "exact" or len(info.shape) != 2 or ours.endswith(".bias"):
         weight = quant.unpack().view(info.shape)
     return weight if tensor.transform is None else tensor.transform.load(weight, tensor.block)
+
+
+def _load_stack(checkpoint: Checkpoint, tensor: StoredTensor, layout: Layout, shape: Shape) -> QuantStack:
+    count, rows, cols = shape
+    matrices = [_stored(checkpoint, name) for name in tensor.names]
+    if "{e}" in tensor.name:
+        return QuantStack((count, rows, cols), tuple(matrices), layout)
+    return QuantStack.split(matrices[0], (count, rows, cols), layout)
+
+
+def _stored(checkpoint: Checkpoint, name: str) -> QuantTensor:
+    return QuantTensor.from_raw(checkpoint.tensors[name], checkpoint.raw(name))
 
 
 def _corrupt(checkpoint: Checkpoint, what: str, details: list[str], expected: str) -> CorruptModelFile:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from limpide.layers.weights import Weight
 from limpide.models.spec import BlockSpec
-from limpide.quant import QuantTensor
+from limpide.quant import Layout, QuantTensor
 
 
 class Transform(Protocol):
@@ -21,6 +21,14 @@ class Transform(Protocol):
 
     def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
         """From ours to the checkpoint's: undoes `load`."""
+
+
+@runtime_checkable
+class Reshaping(Protocol):
+    """A Transform that changes the shape too."""
+
+    def stored_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """What one of our shapes is in the checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +82,42 @@ def _take_rows(weight: Weight, order: Tensor) -> Weight:
     if isinstance(weight, QuantTensor):
         return QuantTensor(weight.format, weight.shape, weight.data[order])
     return weight[order]
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedBias:
+    """Biases of every expert that a checkpoint joins as it joins the matrices: [experts, 2·out]."""
+
+    layout: Layout
+
+    def load(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """Ours alone, [experts, out]."""
+        return self.layout.view(_vector(weight).unsqueeze(-1)).squeeze(-1).contiguous()
+
+    def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """Ours at their places, zeros at the others'."""
+        ours = _vector(weight)
+        stored = ours.new_zeros(self.stored_shape(tuple(ours.shape)))
+        self.layout.view(stored.unsqueeze(-1)).copy_(ours.unsqueeze(-1))
+        return stored
+
+    def stored_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """[experts, 2·out]."""
+        return self.layout.stored_shape((*shape, 1))[:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class OneRow:
+    """A matrix of one row that a checkpoint stores as a vector."""
+
+    def load(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """[in] to [1, in]."""
+        return _vector(weight).unsqueeze(0)
+
+    def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """[1, in] to [in]."""
+        return _vector(weight).squeeze(0)
+
+    def stored_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """[in]."""
+        return shape[1:]

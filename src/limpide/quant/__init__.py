@@ -3,6 +3,17 @@
 from limpide.quant.base import Format
 from limpide.quant.multiply import multiply, multiply_all, multiply_reference
 from limpide.quant.registry import FORMATS, get_format
+from limpide.quant.stack import Layout, QuantStack
 from limpide.quant.tensor import QuantTensor
 
-__all__ = ["FORMATS", "Format", "QuantTensor", "get_format", "multiply", "multiply_all", "multiply_reference"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "Layout",
+    "QuantStack",
+    "QuantTensor",
+    "get_format",
+    "multiply",
+    "multiply_all",
+    "multiply_reference",
+]

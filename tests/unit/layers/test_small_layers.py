@@ -22,7 +22,6 @@ from limpide.layers.spec import (
     GateClamp,
     MaskSpec,
     MLPSpec,
-    MoESpec,
     NormSpec,
     QueryTemperature,
     RopeSpec,
@@ -180,10 +179,10 @@ def test_parameters_are_all_that_a_model_takes() -> None:
         (lambda: attention(k_eq_v=True), "k_eq_v"),
         (lambda: MLPSpec(8, "swish"), "mlp.activation"),  # type: ignore[arg-type]
         (lambda: MLPSpec(0), "mlp.width"),
-        (lambda: MLPSpec(8, clamp=GateClamp(1.702, 7.0)), "mlp.clamp"),
+        (lambda: MLPSpec(8, gated=False, clamp=GateClamp(1.702, 7.0)), "mlp.clamp"),
         (lambda: BlockSpec(attention(), MLPSpec(8), NORM, placement="post"), "placement"),  # type: ignore[arg-type]
         (lambda: BlockSpec(attention(), MLPSpec(8), NORM, layer_scalar=True), "layer_scalar"),
-        (lambda: BlockSpec(attention(), MoESpec(RouterSpec(4, 2), MLPSpec(8)), NORM), "feed_forward"),  # type: ignore[arg-type]
+        (lambda: BlockSpec(attention(), RouterSpec(4, 2), NORM), "feed_forward"),  # type: ignore[arg-type]
         (lambda: replace(spec(), blocks=()), "blocks"),
         (lambda: replace(spec(), vocab_size=0), "vocab_size"),
         (lambda: replace(spec(), final_softcap=-1.0), "final_softcap"),

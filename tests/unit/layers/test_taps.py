@@ -43,7 +43,8 @@ def model(request: pytest.FixtureRequest) -> CausalLM:
 
 
 def test_the_table_is_what_is_tested() -> None:
-    assert set(SHAPES) == set(BLOCK_POINTS)
+    """Points of mixtures of experts are tested with those."""
+    assert set(SHAPES) == {point for point in BLOCK_POINTS if not point.startswith("moe.")}
     assert set(MODEL_SHAPES) == set(MODEL_POINTS)
 
 
