@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from limpide.layers.weights import Weights
-from limpide.quant import QuantTensor, multiply, multiply_all
+from limpide.quant import StoredMatrix, multiply, multiply_all
 
 _MIN_ROWS = 16
 """BLAS adds up in another order for a few rows than for many. Padding them makes each row's result the same bits
@@ -34,14 +34,14 @@ class Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, in] float32 to [T, out] float32."""
-        if isinstance(self.weight, QuantTensor):
+        if isinstance(self.weight, StoredMatrix):
             y = multiply(x, self.weight)
             return y if self.bias is None else y + self.bias
         return _linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Shape and stored format."""
-        stored = self.weight.format.name if isinstance(self.weight, QuantTensor) else "float32"
+        stored = self.weight.stored_as if isinstance(self.weight, StoredMatrix) else "float32"
         return f"{self.shape[0]}x{self.shape[1]}, {stored}, bias={self.bias is not None}"
 
 
@@ -55,7 +55,7 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def project(x: Tensor, *linears: Linear) -> list[Tensor]:
     """The same [T, in] through several matrices. Stored blocks share what has to be prepared of `x`."""
     weights = [linear.weight for linear in linears]
-    if not all(isinstance(weight, QuantTensor) for weight in weights):
+    if not all(isinstance(weight, StoredMatrix) for weight in weights):
         return [linear(x) for linear in linears]
-    products = multiply_all(x, [weight for weight in weights if isinstance(weight, QuantTensor)])
+    products = multiply_all(x, [weight for weight in weights if isinstance(weight, StoredMatrix)])
     return [y if linear.bias is None else y + linear.bias for y, linear in zip(products, linears, strict=True)]

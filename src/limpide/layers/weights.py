@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from limpide.quant import QuantTensor
+from limpide.quant import StoredMatrix
 
-Weight = Tensor | QuantTensor
+Weight = Tensor | StoredMatrix
 
 
 class Weights:
@@ -33,5 +33,5 @@ class Weights:
         """A float32 vector."""
         tensor = self._tensors[self._prefix + name]
         if not isinstance(tensor, Tensor):
-            raise TypeError(f"{self._prefix + name} is stored in {tensor.format.name} blocks, a vector can't be")
+            raise TypeError(f"{self._prefix + name} is stored in {tensor.stored_as} form, a vector can't be")
         return tensor

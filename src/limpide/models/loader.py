@@ -12,9 +12,10 @@ from limpide.layers.weights import Weight, Weights
 from limpide.models.causal_lm import CausalLM
 from limpide.models.family import Family, StoredTensor
 from limpide.models.parameters import Shape, parameters
+from limpide.models.quantization import stored_format
 from limpide.models.registry import read_spec
 from limpide.models.spec import ModelSpec
-from limpide.quant import QuantTensor
+from limpide.models.stored import StoredTensors
 
 _SHOWN = 5
 """Most names that a message lists."""
@@ -39,15 +40,20 @@ def load_weights(checkpoint: Checkpoint, family: Family, spec: ModelSpec, numeri
     names = family.stored_names(spec, checkpoint.kind)
     stored = {ours: names[ours] for ours in shapes}
     unused = family.unused_tensors + (() if not spec.tied else (names["lm_head.weight"].name,))
-    _check(checkpoint, shapes, stored, unused)
-    return {ours: _load(checkpoint, tensor, numerics) for ours, tensor in stored.items()}
+    present = StoredTensors(checkpoint, stored_format(checkpoint))
+    _check(checkpoint, present, shapes, stored, unused)
+    return {ours: _load(present, tensor, numerics) for ours, tensor in stored.items()}
 
 
 def _check(
-    checkpoint: Checkpoint, shapes: Mapping[str, Shape], stored: Mapping[str, StoredTensor], unused: tuple[str, ...]
+    checkpoint: Checkpoint,
+    present: StoredTensors,
+    shapes: Mapping[str, Shape],
+    stored: Mapping[str, StoredTensor],
+    unused: tuple[str, ...],
 ) -> None:
     """Compare what the description asks for with what the checkpoint has, before anything is read."""
-    tensors = checkpoint.tensors
+    tensors = present.tensors
     missing = [tensor.name for tensor in stored.values() if tensor.name not in tensors]
     if missing:
         raise _corrupt(checkpoint, f"lacks {len(missing)} tensors", missing, "every tensor of its architecture")
@@ -69,12 +75,12 @@ def _check(
         )
 
 
-def _load(checkpoint: Checkpoint, tensor: StoredTensor, numerics: Numerics) -> Weight:
-    info = checkpoint.tensors[tensor.name]
-    quant = QuantTensor.from_raw(info, checkpoint.raw(tensor.name))
-    weight: Weight = quant
+def _load(present: StoredTensors, tensor: StoredTensor, numerics: Numerics) -> Weight:
+    info = present.tensors[tensor.name]
+    matrix = present.matrix(tensor.name)
+    weight: Weight = matrix
     if numerics == "exact" or len(info.shape) != 2:
-        weight = quant.unpack().view(info.shape)
+        weight = matrix.unpack().view(info.shape)
     return weight if tensor.transform is None else tensor.transform.load(weight, tensor.block)
 
 
