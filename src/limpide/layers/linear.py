@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from limpide.layers.weights import Weight, Weights
-from limpide.quant import QuantTensor, multiply, multiply_all
+from limpide.quant import StoredMatrix, multiply, multiply_all
 
 _MIN_ROWS = 16
 """BLAS adds up in another order for a few rows than for many. Padding them makes each row's result the same bits
@@ -40,7 +40,7 @@ class Linear(nn.Module):
 
     def extra_repr(self) -> str:
         """Shape and stored format."""
-        stored = self.weight.format.name if isinstance(self.weight, QuantTensor) else "float32"
+        stored = self.weight.stored_as if isinstance(self.weight, StoredMatrix) else "float32"
         return f"{self.shape[0]}x{self.shape[1]}, {stored}, bias={self.bias is not None}"
 
 
@@ -58,7 +58,7 @@ def project(x: Tensor, *linears: Linear) -> list[Tensor]:
 
 def products(x: Tensor, weights: Sequence[Weight], biases: Sequence[Tensor | None]) -> list[Tensor]:
     """x Wᵀ + b, [T, in] to [T, out], for several matrices [out, in] and biases [out]."""
-    stored = [weight for weight in weights if isinstance(weight, QuantTensor)]
+    stored = [weight for weight in weights if isinstance(weight, StoredMatrix)]
     if len(stored) == len(weights):
         results = multiply_all(x, stored)
         return [y if bias is None else y + bias for y, bias in zip(results, biases, strict=True)]
@@ -66,7 +66,7 @@ def products(x: Tensor, weights: Sequence[Weight], biases: Sequence[Tensor | Non
 
 
 def _product(x: Tensor, weight: Weight, bias: Tensor | None) -> Tensor:
-    if isinstance(weight, QuantTensor):
+    if isinstance(weight, StoredMatrix):
         y = multiply(x, weight)
         return y if bias is None else y + bias
     return _linear(x, weight, bias)

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from torch import Tensor
 
-from limpide.quant import QuantTensor
+from limpide.quant import StoredMatrix
 
-Weight = Tensor | QuantTensor
+Weight = Tensor | StoredMatrix
 
 
 class ExpertStack(Protocol):
@@ -40,25 +40,25 @@ class Weights:
     def matrix(self, name: str) -> Weight:
         """A matrix, as float32 or still in its stored blocks."""
         weight = self._tensors[self._prefix + name]
-        if not isinstance(weight, Tensor | QuantTensor):
+        if not isinstance(weight, Tensor | StoredMatrix):
             raise TypeError(f"{self._prefix + name} is a stack of matrices")
         return weight
 
     def stack(self, name: str) -> Tensor | ExpertStack:
         """A matrix per expert, as float32 [experts, out, in] or as stored."""
         weight = self._tensors[self._prefix + name]
-        if isinstance(weight, QuantTensor):
+        if isinstance(weight, StoredMatrix):
             raise TypeError(f"{self._prefix + name} is one matrix")
         return weight
 
     def expanded(self, name: str) -> Tensor:
         """A float32 matrix, however it is stored: for small ones."""
         weight = self.matrix(name)
-        return weight.unpack() if isinstance(weight, QuantTensor) else weight
+        return weight.unpack() if isinstance(weight, StoredMatrix) else weight
 
     def vector(self, name: str) -> Tensor:
         """A float32 vector."""
         tensor = self.matrix(name)
         if not isinstance(tensor, Tensor):
-            raise TypeError(f"{self._prefix + name} is stored in {tensor.format.name} blocks, a vector can't be")
+            raise TypeError(f"{self._prefix + name} is stored in {tensor.stored_as} form, a vector can't be")
         return tensor

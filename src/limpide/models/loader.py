@@ -12,9 +12,11 @@ from limpide.layers.weights import ExpertStack, Weight, Weights
 from limpide.models.causal_lm import CausalLM
 from limpide.models.family import Family, StoredTensor
 from limpide.models.parameters import Shape, parameters
+from limpide.models.quantization import stored_format
 from limpide.models.registry import read_spec
 from limpide.models.spec import ModelSpec
-from limpide.quant import Layout, QuantStack, QuantTensor
+from limpide.models.stored import StoredTensors
+from limpide.quant import QuantStack
 
 _SHOWN = 5
 """Most names that a message lists."""
@@ -38,26 +40,31 @@ def load_weights(
 ) -> dict[str, Weight | ExpertStack]:
     """A model's tensors by our names, checked against its description. Raises as `load_model` does."""
     shapes = parameters(spec)
-    names = family.stored_names(spec, checkpoint.kind, checkpoint.tensors)
+    present = StoredTensors(checkpoint, stored_format(checkpoint))
+    names = family.stored_names(spec, checkpoint.kind, present.tensors)
     stored = {ours: names[ours] for ours in shapes}
     unused = family.unused_tensors + (() if not spec.tied else (names["lm_head.weight"].name,))
-    _check(checkpoint, shapes, stored, unused)
-    return {ours: _load(checkpoint, tensor, ours, shapes[ours], numerics) for ours, tensor in stored.items()}
+    _check(checkpoint, present, shapes, stored, unused)
+    return {ours: _load(present, tensor, ours, shapes[ours], numerics) for ours, tensor in stored.items()}
 
 
 def _check(
-    checkpoint: Checkpoint, shapes: Mapping[str, Shape], stored: Mapping[str, StoredTensor], unused: tuple[str, ...]
+    checkpoint: Checkpoint,
+    present: StoredTensors,
+    shapes: Mapping[str, Shape],
+    stored: Mapping[str, StoredTensor],
+    unused: tuple[str, ...],
 ) -> None:
     """Compare what the description asks for with what the checkpoint has, before anything is read."""
-    tensors = checkpoint.tensors
+    tensors = present.tensors
     missing = [name for tensor in stored.values() for name in tensor.names if name not in tensors]
     if missing:
         raise _corrupt(checkpoint, f"lacks {len(missing)} tensors", missing, "every tensor of its architecture")
     wrong = [
-        f"{name} is {list(tensors[name].shape)}, not {list(tensor.stored_shape(shapes[ours]))}"
+        f"{name} is {list(tensors[name].shape)}, not {list(expected)}"
         for ours, tensor in stored.items()
         for name in tensor.names
-        if tensors[name].shape != tensor.stored_shape(shapes[ours])
+        if tensors[name].shape != (expected := tensor.stored_shape(shapes[ours], tensors[name].format))
     ]
     if wrong:
         raise _corrupt(checkpoint, f"has {len(wrong)} tensors of the wrong shape", wrong, "shapes as configured")
@@ -73,28 +80,25 @@ def _check(
 
 
 def _load(
-    checkpoint: Checkpoint, tensor: StoredTensor, ours: str, shape: Shape, numerics: Numerics
+    present: StoredTensors, tensor: StoredTensor, ours: str, shape: Shape, numerics: Numerics
 ) -> Weight | ExpertStack:
     if tensor.layout is not None:
-        stack = _load_stack(checkpoint, tensor, tensor.layout, shape)
+        stack = _load_stack(present, tensor, shape)
         return stack.unpack() if numerics == "exact" else stack
-    info, quant = checkpoint.tensors[tensor.name], _stored(checkpoint, tensor.name)
-    weight: Weight = quant
+    info, matrix = present.tensors[tensor.name], present.matrix(tensor.name)
+    weight: Weight = matrix
     if numerics == "exact" or len(info.shape) != 2 or ours.endswith(".bias"):
-        weight = quant.unpack().view(info.shape)
+        weight = matrix.unpack().view(info.shape)
     return weight if tensor.transform is None else tensor.transform.load(weight, tensor.block)
 
 
-def _load_stack(checkpoint: Checkpoint, tensor: StoredTensor, layout: Layout, shape: Shape) -> QuantStack:
+def _load_stack(present: StoredTensors, tensor: StoredTensor, shape: Shape) -> QuantStack:
     count, rows, cols = shape
-    matrices = [_stored(checkpoint, name) for name in tensor.names]
+    matrices = [present.matrix(name) for name in tensor.names]
+    layout = tensor.layout_of(present.tensors[tensor.names[0]].format)
     if "{e}" in tensor.name:
         return QuantStack((count, rows, cols), tuple(matrices), layout)
     return QuantStack.split(matrices[0], (count, rows, cols), layout)
-
-
-def _stored(checkpoint: Checkpoint, name: str) -> QuantTensor:
-    return QuantTensor.from_raw(checkpoint.tensors[name], checkpoint.raw(name))
 
 
 def _corrupt(checkpoint: Checkpoint, what: str, details: list[str], expected: str) -> CorruptModelFile:

@@ -7,6 +7,7 @@ from limpide.formats import Checkpoint
 from limpide.models import gemma3, llama
 from limpide.models.config import HARMLESS_GGUF, HARMLESS_HF, ConfigReader
 from limpide.models.family import Family
+from limpide.models.quantization import KEY, stored_format
 from limpide.models.spec import ModelSpec
 
 FAMILIES: tuple[Family, ...] = (
@@ -49,7 +50,8 @@ def read_spec(checkpoint: Checkpoint) -> tuple[Family, ModelSpec]:
         config.finish(prefixes=HARMLESS_GGUF)
         return family, spec
     config = ConfigReader(checkpoint.config, "config.json")
-    config.harmless("model_type")
+    stored_format(checkpoint)
+    config.harmless("model_type", KEY)
     spec = family.from_hf(config)
     config.finish(harmless=HARMLESS_HF)
     return family, spec

@@ -81,6 +81,8 @@ def _vector(weight: Weight) -> Tensor:
 def _take_rows(weight: Weight, order: Tensor) -> Weight:
     if isinstance(weight, QuantTensor):
         return QuantTensor(weight.format, weight.shape, weight.data[order])
+    if not isinstance(weight, Tensor):
+        raise TypeError(f"rows of a matrix stored as {weight.stored_as} can't change places")
     return weight[order]
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from limpide.core.errors import UnsupportedFormat
+from limpide.quant.matrix import StoredMatrix
 from limpide.quant.tensor import QuantTensor
 
 
@@ -32,14 +33,19 @@ class Layout:
         rows = stored.transpose(-1, -2) if self.transposed else stored
         return rows[..., self._rows(rows.shape[-2]), :]
 
-    def take(self, stored: QuantTensor) -> QuantTensor | Tensor:
-        """Our matrix in a stored one: still blocks on the same memory where its rows lie together, else copied."""
+    def take(self, stored: StoredMatrix) -> StoredMatrix | Tensor:
+        """Our matrix in a stored one: still as stored, copied only where its rows don't lie together.
+
+        Turned over it is float32, and UnsupportedFormat is raised for blocks, which run across it.
+        """
         rows, cols = stored.shape
-        if self.part == "all" and not self.transposed:
-            return stored
         if not self.transposed:
-            data = stored.data[self._rows(rows)].contiguous()
-            return QuantTensor(stored.format, (data.shape[0], cols), data)
+            return stored if self.part == "all" else stored.rows(self._rows(rows))
+        if not isinstance(stored, QuantTensor) or stored.format.block_size != 1:
+            raise UnsupportedFormat(
+                f"a matrix that is stored turned over can't be in {stored.stored_as} blocks",
+                expected="F32, F16 or BF16 numbers there",
+            )
         columns = stored.data.view(rows, cols, stored.format.block_bytes)[:, self._rows(cols)]
         return stored.format.unpack(columns.flatten(1)).T
 
@@ -57,7 +63,7 @@ class QuantStack:
 
     shape: tuple[int, int, int]
     """(matrices, out, in), in numbers."""
-    stored: tuple[QuantTensor, ...]
+    stored: tuple[StoredMatrix, ...]
     """Each as the checkpoint has it."""
     layout: Layout = Layout()
 
@@ -66,22 +72,16 @@ class QuantStack:
         expected = self.layout.stored_shape(tuple(matrix))
         if len(self.stored) != count or any(tensor.shape != expected for tensor in self.stored):
             raise ValueError(f"a stack of {self.shape} in this layout is {count} tensors {expected}")
-        for tensor in self.stored if self.layout.transposed else ():
-            if tensor.format.block_size != 1:
-                raise UnsupportedFormat(
-                    f"{tensor.format.name} blocks run across a matrix that is stored turned over",
-                    expected="F32, F16 or BF16 numbers there",
-                )
 
     @classmethod
-    def split(cls, whole: QuantTensor, shape: tuple[int, int, int], layout: Layout | None = None) -> QuantStack:
+    def split(cls, whole: StoredMatrix, shape: tuple[int, int, int], layout: Layout | None = None) -> QuantStack:
         """From a tensor that holds all matrices, one after the other."""
         layout = layout or Layout()
         rows, _ = layout.stored_shape(shape[1:])
         parts = tuple(whole.rows(slice(start, start + rows)) for start in range(0, shape[0] * rows, rows))
         return cls(shape, parts, layout)
 
-    def matrix(self, index: int) -> QuantTensor | Tensor:
+    def matrix(self, index: int) -> StoredMatrix | Tensor:
         """One matrix [out, in], of which alone is read: blocks, or float32 where the layout is turned over."""
         return self.layout.take(self.stored[index])
 
@@ -90,5 +90,5 @@ class QuantStack:
         numbers = torch.empty(self.shape)
         for index in range(self.shape[0]):
             matrix = self.matrix(index)
-            numbers[index] = matrix.unpack() if isinstance(matrix, QuantTensor) else matrix
+            numbers[index] = matrix.unpack() if isinstance(matrix, StoredMatrix) else matrix
         return numbers
