@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from limpide.formats import Checkpoint
 from limpide.models.config import ConfigReader
@@ -90,12 +90,14 @@ class Family:
 
     name: str
     gguf_architectures: tuple[str, ...]
-    """Values of `general.architecture`."""
+    """Values of `general.architecture`. Several families may share one: the first that `claims` the file has it."""
     hf_model_types: tuple[str, ...]
     hf_architectures: tuple[str, ...]
     from_gguf: Callable[[ConfigReader, Checkpoint], ModelSpec]
     from_hf: Callable[[ConfigReader], ModelSpec]
     tensors: tuple[TensorName, ...]
+    claims: Callable[[Mapping[str, Any]], bool] = lambda config: True
+    """Whether a GGUF file of a shared architecture is this family's."""
     unused_tensors: tuple[str, ...] = ()
     """Patterns (fnmatch) of stored tensors that take no part in the computation."""
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from limpide.core.errors import UnsupportedArchitecture, UnsupportedConfig
 from limpide.formats import Checkpoint
-from limpide.models import gemma3, llama
+from limpide.models import gemma3, gpt_oss, llama, mixtral, qwen2_moe, qwen3_moe
 from limpide.models.config import HARMLESS_GGUF, HARMLESS_HF, ConfigReader
 from limpide.models.family import Family
 from limpide.models.quantization import KEY, stored_format
 from limpide.models.spec import ModelSpec
 
 FAMILIES: tuple[Family, ...] = (
+    mixtral.FAMILY,
     llama.FAMILY,
     gemma3.FAMILY,
+    qwen2_moe.FAMILY,
+    qwen3_moe.FAMILY,
+    gpt_oss.FAMILY,
 )
 
 
@@ -22,7 +26,7 @@ def recognise(checkpoint: Checkpoint) -> Family:
     if checkpoint.kind == "gguf":
         name = config.get("general.architecture")
         for family in FAMILIES:
-            if name in family.gguf_architectures:
+            if name in family.gguf_architectures and family.claims(config):
                 return family
         raise _unsupported(f"general.architecture {name!r}", [n for f in FAMILIES for n in f.gguf_architectures])
     model_type, architectures = config.get("model_type"), config.get("architectures")

@@ -109,6 +109,28 @@ class JoinedBias:
 
 
 @dataclass(frozen=True, slots=True)
+class JoinedRows:
+    """A matrix that a checkpoint joins with another of the same size, row by row or one below the other."""
+
+    layout: Layout
+
+    def load(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """Ours alone, on the same bytes where its rows lie together."""
+        return self.layout.view(weight) if isinstance(weight, Tensor) else self.layout.take(weight)
+
+    def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """Ours at its place, zeros at the other's."""
+        ours = weight if isinstance(weight, Tensor) else weight.unpack()
+        stored = ours.new_zeros(self.stored_shape(tuple(ours.shape)))
+        self.layout.view(stored).copy_(ours)
+        return stored
+
+    def stored_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """[2·out, in]."""
+        return self.layout.stored_shape(shape)
+
+
+@dataclass(frozen=True, slots=True)
 class OneRow:
     """A matrix of one row that a checkpoint stores as a vector."""
 
