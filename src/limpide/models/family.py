@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from limpide.formats import Checkpoint
@@ -15,8 +15,6 @@ from limpide.quant import Layout
 Kind = Literal["gguf", "safetensors"]
 
 _PLAIN = Layout()
-PLAIN = frozenset({"F32", "F16", "BF16"})
-"""Formats without blocks. Blocks run along a matrix's rows, so with them no checkpoint turns a matrix over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +52,15 @@ class StoredTensor:
             return (self.name,)
         return tuple(self.name.replace("{e}", str(e)) for e in range(self.block.feed_forward.router.experts))
 
-    def layout_of(self, stored_format: str) -> Layout:
-        """How matrices of experts are laid out in numbers of this format."""
-        layout = self.layout or Layout()
-        return layout if stored_format in PLAIN else replace(layout, transposed=False)
+    @property
+    def first(self) -> str:
+        """The first of these names: it stands for all."""
+        return self.name.replace("{e}", "0")
 
-    def stored_shape(self, shape: tuple[int, ...], stored_format: str) -> tuple[int, ...]:
+    def stored_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """What a tensor of ours, or each matrix of a stack in tensors of their own, is in the checkpoint."""
         if self.layout is not None:
-            return self.layout_of(stored_format).stored_shape(shape[1:] if "{e}" in self.name else shape)
+            return self.layout.stored_shape(shape[1:] if "{e}" in self.name else shape)
         return self.transform.stored_shape(shape) if isinstance(self.transform, Reshaping) else shape
 
 
@@ -109,7 +107,7 @@ class Family:
         names: dict[str, StoredTensor] = {}
         for row in self.tensors:
             for ours, stored in _in_blocks(row, spec, kind):
-                if ours not in names or (names[ours].names[0] not in present and stored.names[0] in present):
+                if ours not in names or (names[ours].first not in present and stored.first in present):
                     names[ours] = stored
         return names
 

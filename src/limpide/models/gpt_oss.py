@@ -136,6 +136,7 @@ FAMILY = Family(
         *module("norm", "model.norm", "output_norm"),
         *experts.router("model.layers.{b}.mlp.router"),
         *experts.joined(f"{_EXPERTS}.gate_up_proj", f"{_EXPERTS}.down_proj", by="turns", transposed=True),
+        *experts.joined(f"{_EXPERTS}.gate_up_proj_blocks", f"{_EXPERTS}.down_proj_blocks", by="turns"),
         _bias("gate", "gate_up_proj_bias", Layout("even")),
         _bias("up", "gate_up_proj_bias", Layout("odd")),
         _bias("down", "down_proj_bias", Layout()),

@@ -16,7 +16,7 @@ from limpide.models.quantization import stored_format
 from limpide.models.registry import read_spec
 from limpide.models.spec import ModelSpec
 from limpide.models.stored import StoredTensors
-from limpide.quant import QuantStack
+from limpide.quant import Layout, QuantStack
 
 _SHOWN = 5
 """Most names that a message lists."""
@@ -64,7 +64,7 @@ def _check(
         f"{name} is {list(tensors[name].shape)}, not {list(expected)}"
         for ours, tensor in stored.items()
         for name in tensor.names
-        if tensors[name].shape != (expected := tensor.stored_shape(shapes[ours], tensors[name].format))
+        if tensors[name].shape != (expected := tensor.stored_shape(shapes[ours]))
     ]
     if wrong:
         raise _corrupt(checkpoint, f"has {len(wrong)} tensors of the wrong shape", wrong, "shapes as configured")
@@ -83,7 +83,7 @@ def _load(
     present: StoredTensors, tensor: StoredTensor, ours: str, shape: Shape, numerics: Numerics
 ) -> Weight | ExpertStack:
     if tensor.layout is not None:
-        stack = _load_stack(present, tensor, shape)
+        stack = _load_stack(present, tensor, tensor.layout, shape)
         return stack.unpack() if numerics == "exact" else stack
     info, matrix = present.tensors[tensor.name], present.matrix(tensor.name)
     weight: Weight = matrix
@@ -92,10 +92,9 @@ def _load(
     return weight if tensor.transform is None else tensor.transform.load(weight, tensor.block)
 
 
-def _load_stack(present: StoredTensors, tensor: StoredTensor, shape: Shape) -> QuantStack:
+def _load_stack(present: StoredTensors, tensor: StoredTensor, layout: Layout, shape: Shape) -> QuantStack:
     count, rows, cols = shape
     matrices = [present.matrix(name) for name in tensor.names]
-    layout = tensor.layout_of(present.tensors[tensor.names[0]].format)
     if "{e}" in tensor.name:
         return QuantStack((count, rows, cols), tuple(matrices), layout)
     return QuantStack.split(matrices[0], (count, rows, cols), layout)
