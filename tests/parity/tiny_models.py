@@ -15,6 +15,7 @@ from typing import Any
 import gguf
 import numpy as np
 import torch
+from tiny_moe import MOE
 from torch import Tensor
 from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, PreTrainedConfig
 
@@ -39,9 +40,14 @@ class Tiny:
 
     name: str
     config: Callable[[], PreTrainedConfig]
-    gguf: gguf.MODEL_ARCH
+    gguf: gguf.MODEL_ARCH | None
+    """None: GGUF can't say what is special about this row, unless it is written some other way."""
     gguf_rope: dict[str, Any] = field(default_factory=dict)
     """`rope.scaling.*` keys that the config amounts to."""
+    written: Callable[[Any, Path, gguf.GGMLQuantizationType | None], dict[str, Tensor]] | None = None
+    """How its GGUF files are made, if not as below."""
+    prepare: Callable[[Any], None] = lambda model: None
+    """Makes parameters count that are neither vectors nor random from the start."""
 
 
 def _llama(**changes: Any) -> Callable[[], PreTrainedConfig]:
@@ -90,6 +96,7 @@ TINY: tuple[Tiny, ...] = (
         {"type": "linear", "factor": 8.0},
     ),
     Tiny("gemma3-softcap", _gemma3(final_logit_softcapping=2.0, attention_bias=True), gguf.MODEL_ARCH.GEMMA3),
+    *(Tiny(name, config, None, written=written, prepare=prepare) for name, config, written, prepare in MOE),
 )
 
 
@@ -103,6 +110,7 @@ def make_reference(tiny: Tiny, seed: int = 0) -> Any:
                 parameter.mul_(12)
             else:
                 parameter.add_(torch.randn_like(parameter) * 0.3)
+        tiny.prepare(model)
     return model
 
 
@@ -160,6 +168,9 @@ def write_gguf(
     tiny: Tiny, model: Any, path: Path, stored: gguf.GGMLQuantizationType | None = None
 ) -> dict[str, Tensor]:
     """Write a model as llama.cpp's converter would. Returns its state as it is after rounding to `stored`."""
+    if tiny.written is not None:
+        return tiny.written(model, path, stored)
+    assert tiny.gguf is not None
     config = model.config
     text = path.with_suffix(".json")
     text.write_text(json.dumps(config.to_dict(), default=str))
