@@ -31,8 +31,8 @@ class FusedBlock:
 
     def __init__(self, block: Block, gate: matmul.Gate) -> None:
         attention, attn, mlp = block.spec.attention, block.attn, block.mlp
-        if attention.rope is None or mlp.gate is None:
-            raise TypeError("the kernels want rope and a gate")
+        if attention.rope is None or mlp.gate is None or attn.k is None or attn.v is None:
+            raise TypeError("the kernels want rope, a gate, and keys and values of the block's own")
         self._gate = gate
         self._heads = heads_of(block.spec)
         self._rope = attention.rope

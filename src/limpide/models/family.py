@@ -8,8 +8,9 @@ from typing import Literal
 
 from limpide.formats import Checkpoint
 from limpide.models.config import ConfigReader
+from limpide.models.renamed import renamed
 from limpide.models.spec import BlockSpec, ModelSpec
-from limpide.models.transforms import Transform
+from limpide.models.transforms import Shape, Transform
 
 Kind = Literal["gguf", "safetensors"]
 
@@ -32,6 +33,10 @@ class StoredTensor:
     name: str
     transform: Transform | None
     block: BlockSpec | None
+
+    def shape(self, ours: Shape) -> Shape:
+        """The stored shape of a tensor that has the shape `ours` once it is loaded."""
+        return ours if self.transform is None else self.transform.stored_shape(ours, self.block)
 
 
 def module(
@@ -59,6 +64,14 @@ class Family:
     tensors: tuple[TensorName, ...]
     unused_tensors: tuple[str, ...] = ()
     """Patterns (fnmatch) of stored tensors that take no part in the computation."""
+    hf_prefixes: tuple[tuple[str, str], ...] = ()
+    """Beginnings of names in some Hugging Face files, and what `tensors` has in their place."""
+
+    def view(self, checkpoint: Checkpoint) -> Checkpoint:
+        """The checkpoint under the names of `tensors`."""
+        if checkpoint.kind == "gguf" or not self.hf_prefixes:
+            return checkpoint
+        return renamed(checkpoint, self.hf_prefixes)
 
     def stored_names(self, spec: ModelSpec, kind: Kind) -> Mapping[str, StoredTensor]:
         """Our names to the checkpoint's, for every tensor that this family can have."""

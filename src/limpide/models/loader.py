@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
+from torch import Tensor
+
 from limpide.core.errors import CorruptModelFile
 from limpide.core.receipt import Numerics
 from limpide.formats import Checkpoint
@@ -14,6 +16,7 @@ from limpide.models.family import Family, StoredTensor
 from limpide.models.parameters import Shape, parameters
 from limpide.models.registry import read_spec
 from limpide.models.spec import ModelSpec
+from limpide.models.wrappers import unwrapped
 from limpide.quant import QuantTensor
 
 _SHOWN = 5
@@ -35,6 +38,7 @@ def load_model(checkpoint: Checkpoint, *, numerics: Numerics = "fast") -> Causal
 
 def load_weights(checkpoint: Checkpoint, family: Family, spec: ModelSpec, numerics: Numerics) -> dict[str, Weight]:
     """A model's tensors by our names, checked against its description. Raises as `load_model` does."""
+    checkpoint = family.view(unwrapped(checkpoint))
     shapes = parameters(spec)
     names = family.stored_names(spec, checkpoint.kind)
     stored = {ours: names[ours] for ours in shapes}
@@ -48,18 +52,18 @@ def _check(
 ) -> None:
     """Compare what the description asks for with what the checkpoint has, before anything is read."""
     tensors = checkpoint.tensors
-    missing = [tensor.name for tensor in stored.values() if tensor.name not in tensors]
+    missing = list(dict.fromkeys(tensor.name for tensor in stored.values() if tensor.name not in tensors))
     if missing:
         raise _corrupt(checkpoint, f"lacks {len(missing)} tensors", missing, "every tensor of its architecture")
+    expected = {tensor.name: tensor.shape(shapes[ours]) for ours, tensor in stored.items()}
     wrong = [
-        f"{tensor.name} is {list(tensors[tensor.name].shape)}, not {list(shapes[ours])}"
-        for ours, tensor in stored.items()
-        if tensors[tensor.name].shape != shapes[ours]
+        f"{name} is {list(tensors[name].shape)}, not {list(shape)}"
+        for name, shape in expected.items()
+        if tensors[name].shape != shape
     ]
     if wrong:
         raise _corrupt(checkpoint, f"has {len(wrong)} tensors of the wrong shape", wrong, "shapes as configured")
-    taken = {tensor.name for tensor in stored.values()}
-    extra = [n for n in tensors if n not in taken and not any(fnmatchcase(n, pattern) for pattern in unused)]
+    extra = [n for n in tensors if n not in expected and not any(fnmatchcase(n, pattern) for pattern in unused)]
     if extra:
         raise _corrupt(
             checkpoint,
@@ -71,11 +75,16 @@ def _check(
 
 def _load(checkpoint: Checkpoint, tensor: StoredTensor, numerics: Numerics) -> Weight:
     info = checkpoint.tensors[tensor.name]
-    quant = QuantTensor.from_raw(info, checkpoint.raw(tensor.name))
-    weight: Weight = quant
-    if numerics == "exact" or len(info.shape) != 2:
-        weight = quant.unpack().view(info.shape)
-    return weight if tensor.transform is None else tensor.transform.load(weight, tensor.block)
+    weight: Weight = QuantTensor.from_raw(info, checkpoint.raw(tensor.name))
+    if len(info.shape) != 2:
+        weight = _expanded(weight).view(info.shape)
+    if tensor.transform is not None:
+        weight = tensor.transform.load(weight, tensor.block)
+    return _expanded(weight) if numerics == "exact" else weight
+
+
+def _expanded(weight: Weight) -> Tensor:
+    return weight.unpack() if isinstance(weight, QuantTensor) else weight
 
 
 def _corrupt(checkpoint: Checkpoint, what: str, details: list[str], expected: str) -> CorruptModelFile:

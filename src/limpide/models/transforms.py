@@ -8,9 +8,12 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from limpide.core.errors import UnsupportedFormat
 from limpide.layers.weights import Weight
 from limpide.models.spec import BlockSpec
 from limpide.quant import QuantTensor
+
+Shape = tuple[int, ...]
 
 
 class Transform(Protocol):
@@ -22,9 +25,20 @@ class Transform(Protocol):
     def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
         """From ours to the checkpoint's: undoes `load`."""
 
+    def stored_shape(self, shape: Shape, block: BlockSpec | None) -> Shape:
+        """In the checkpoint, the shape of a tensor that has this shape here."""
+
+
+class SameShape:
+    """What most transforms say of shapes."""
+
+    def stored_shape(self, shape: Shape, block: BlockSpec | None) -> Shape:
+        """Nothing changes."""
+        return shape
+
 
 @dataclass(frozen=True, slots=True)
-class RopeRows:
+class RopeRows(SameShape):
     """GGUF interleaves each head's two halves for its own rotation; ours keeps them apart.
 
     Only whole rows move, so it works on stored blocks of any format, and on biases.
@@ -50,7 +64,7 @@ class RopeRows:
 
 
 @dataclass(frozen=True, slots=True)
-class Add:
+class Add(SameShape):
     """A constant that the checkpoint leaves out: Gemma stores norm weights without their 1."""
 
     amount: float
@@ -62,6 +76,96 @@ class Add:
     def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
         """Take it away."""
         return _vector(weight) - self.amount
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A part of a matrix, or of a bias, in which the checkpoint stacks several of ours.
+
+    Queries, keys and values stand one below the other, and so do gate and up.
+    """
+
+    part: Literal["q", "k", "v", "gate", "up"]
+
+    def load(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """Its rows alone, on the same bytes."""
+        start, stop, _ = self._bounds(block)
+        return weight.rows(slice(start, stop)) if isinstance(weight, QuantTensor) else weight[start:stop]
+
+    def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """The same rows: whoever writes the checkpoint stacks the parts."""
+        return weight
+
+    def stored_shape(self, shape: Shape, block: BlockSpec | None) -> Shape:
+        """The rows of all parts."""
+        return (self._bounds(block)[2], *shape[1:])
+
+    def _bounds(self, block: BlockSpec | None) -> tuple[int, int, int]:
+        """First row, end, and the number of rows of all parts."""
+        if block is None:
+            raise TypeError("only tensors of a block are stacked")
+        attention, width = block.attention, block.feed_forward.width
+        keys = attention.kv_heads * attention.head_dim
+        stack = {"q": attention.heads * attention.head_dim, "k": keys, "v": keys}
+        if self.part in ("gate", "up"):
+            stack = {"gate": width, "up": width}
+        start = sum(size for name, size in stack.items() if list(stack).index(name) < list(stack).index(self.part))
+        return start, start + stack[self.part], sum(stack.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Transposed:
+    """A matrix that the checkpoint stores as [in, out]; vectors stay as they are."""
+
+    def load(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """[in, out] to [out, in], a copy. Raises UnsupportedFormat for numbers that are stored in blocks of many."""
+        if isinstance(weight, QuantTensor):
+            return _transposed(weight)
+        return weight.T.contiguous() if weight.ndim == 2 else weight
+
+    def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """[out, in] to [in, out]."""
+        return self.load(weight, block)
+
+    def stored_shape(self, shape: Shape, block: BlockSpec | None) -> Shape:
+        """The other way round."""
+        return shape[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One transform after another, in the order in which they load."""
+
+    steps: tuple[Transform, ...]
+
+    def load(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """First to last."""
+        for step in self.steps:
+            weight = step.load(weight, block)
+        return weight
+
+    def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """Last to first."""
+        for step in reversed(self.steps):
+            weight = step.store(weight, block)
+        return weight
+
+    def stored_shape(self, shape: Shape, block: BlockSpec | None) -> Shape:
+        """Last to first."""
+        for step in reversed(self.steps):
+            shape = step.stored_shape(shape, block)
+        return shape
+
+
+def _transposed(weight: QuantTensor) -> QuantTensor:
+    stored, (rows, cols) = weight.format, weight.shape
+    if stored.block_size != 1:
+        raise UnsupportedFormat(
+            f"a transposed matrix is stored as {stored.name}, in blocks that can't be turned",
+            expected="F32, F16 or BF16",
+        )
+    numbers = weight.data.view(rows, cols, stored.block_bytes).transpose(0, 1)
+    return QuantTensor(stored, (cols, rows), numbers.reshape(cols, rows * stored.block_bytes))
 
 
 def _vector(weight: Weight) -> Tensor:

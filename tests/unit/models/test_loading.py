@@ -198,7 +198,7 @@ def test_an_unknown_gguf_architecture_lists_the_known_ones(tmp_path: Path) -> No
     path = write_gguf(tmp_path / "m.gguf", GGUF, gguf_tensors(), architecture="warp")
     with pytest.raises(UnsupportedArchitecture, match="warp") as caught:
         load(path)
-    assert "gemma3, llama" in str(caught.value)
+    assert {"gemma3", "llama"} <= set(str(caught.value).replace(",", " ").split())
 
 
 def test_families_do_not_claim_the_same_names() -> None:
