@@ -10,16 +10,14 @@ from typing import Any
 import gguf
 import numpy as np
 import torch
+from tiny_row import BASE, Tiny, head_dim, interleaved
 from torch import Tensor
 from transformers import GptOssConfig, MixtralConfig, PreTrainedConfig, Qwen2MoeConfig, Qwen3MoeConfig
 
 F32 = gguf.GGMLQuantizationType.F32
 Parts = Iterable[tuple[str, np.ndarray]]
 
-_BASE = {
-    "vocab_size": 96, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 64, "num_experts_per_tok": 2,
-}  # fmt: skip
+_BASE = BASE | {"max_position_embeddings": 64, "num_experts_per_tok": 2}
 
 
 @dataclass(frozen=True)
@@ -68,35 +66,25 @@ class Written:
 
 
 def _common_metadata(writer: gguf.GGUFWriter, config: Any) -> None:
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
     writer.add_feed_forward_length(config.intermediate_size)
     writer.add_head_count(config.num_attention_heads)
     writer.add_head_count_kv(config.num_key_value_heads)
-    writer.add_key_length(head_dim)
-    writer.add_value_length(head_dim)
+    writer.add_key_length(head_dim(config))
+    writer.add_value_length(head_dim(config))
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_vocab_size(config.vocab_size)
     writer.add_expert_count(getattr(config, "num_local_experts", None) or config.num_experts)
     writer.add_expert_used_count(config.num_experts_per_tok)
     rope = config.rope_parameters
     writer.add_rope_freq_base(rope["rope_theta"])
-    writer.add_rope_dimension_count(head_dim)
+    writer.add_rope_dimension_count(head_dim(config))
     if rope["rope_type"] == "yarn":
         writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
         writer.add_rope_scaling_factor(rope["factor"])
         writer.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
-
-
-def _interleaved(name: str, values: np.ndarray, config: Any) -> np.ndarray:
-    """Rows (first half, second half) of each head become pairs."""
-    if not name.endswith(("q_proj.weight", "k_proj.weight")):
-        return values
-    heads = config.num_attention_heads if "q_proj" in name else config.num_key_value_heads
-    halves = values.reshape(heads, 2, -1, *values.shape[1:])
-    return halves.swapaxes(1, 2).reshape(values.shape)
 
 
 def _block(name: str) -> str:
@@ -127,7 +115,7 @@ def _mixtral(**changes: Any) -> Callable[[], PreTrainedConfig]:
 
 
 def _convert_mixtral(name: str, values: np.ndarray, config: Any) -> Parts:
-    return _in_halves(name, _interleaved(name, values, config))
+    return _in_halves(name, interleaved(name, values, config))
 
 
 def _one_tensor_per_expert(name: str, values: np.ndarray, config: Any) -> Parts:
@@ -221,27 +209,25 @@ def _as_llama(convert: Callable[[str, np.ndarray, Any], Parts]) -> Written:
     return Written(_ARCH.LLAMA, _nothing, convert)
 
 
-Row = tuple[str, Callable[[], PreTrainedConfig], Written | None, Callable[[Any], None]]
-
-
-def _no_change(model: Any) -> None:
-    """The reference is as it should be."""
-
-
-MOE: tuple[Row, ...] = (
-    ("mixtral", _mixtral(), _as_llama(_convert_mixtral), _no_change),
-    ("mixtral-legacy-gguf", _mixtral(num_experts_per_tok=3), _as_llama(_one_tensor_per_expert), _no_change),
-    ("mixtral-fused-gguf", _mixtral(tie_word_embeddings=True), _as_llama(_gate_with_up), _no_change),
-    ("mixtral-window", _mixtral(sliding_window=8), None, _no_change),
-    ("qwen2-moe", _qwen2_moe(), _QWEN2, _no_change),
-    ("qwen2-moe-some-dense", _qwen2_moe(decoder_sparse_step=2, norm_topk_prob=True), None, _no_change),
-    ("qwen3-moe", _qwen3_moe(), _QWEN3, _no_change),
-    (
-        "qwen3-moe-some-dense",
-        _qwen3_moe(mlp_only_layers=[1], norm_topk_prob=False, attention_bias=True),
-        None,
-        _no_change,
+MOE: tuple[Tiny, ...] = (
+    Tiny("mixtral", _mixtral(), _ARCH.LLAMA, written=_as_llama(_convert_mixtral)),
+    Tiny(
+        "mixtral-legacy-gguf",
+        _mixtral(num_experts_per_tok=3),
+        _ARCH.LLAMA,
+        written=_as_llama(_one_tensor_per_expert),
     ),
-    ("gpt-oss", _gpt_oss(), Written(_ARCH.GPT_OSS, _describe_gpt_oss, _convert_gpt_oss), expert_biases),
+    Tiny("mixtral-fused-gguf", _mixtral(tie_word_embeddings=True), _ARCH.LLAMA, written=_as_llama(_gate_with_up)),
+    Tiny("mixtral-window", _mixtral(sliding_window=8), None),
+    Tiny("qwen2-moe", _qwen2_moe(), _ARCH.QWEN2MOE, written=_QWEN2),
+    Tiny("qwen2-moe-some-dense", _qwen2_moe(decoder_sparse_step=2, norm_topk_prob=True), None),
+    Tiny("qwen3-moe", _qwen3_moe(), _ARCH.QWEN3MOE, written=_QWEN3),
+    Tiny("qwen3-moe-some-dense", _qwen3_moe(mlp_only_layers=[1], norm_topk_prob=False, attention_bias=True), None),
+    Tiny(
+        "gpt-oss",
+        _gpt_oss(),
+        _ARCH.GPT_OSS,
+        written=Written(_ARCH.GPT_OSS, _describe_gpt_oss, _convert_gpt_oss),
+        prepare=expert_biases,
+    ),
 )
-"""Name, config, how to write it as GGUF (None: that can't say what is special here), what else to make count."""

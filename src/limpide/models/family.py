@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from limpide.formats import Checkpoint
 from limpide.models.config import ConfigReader
+from limpide.models.renamed import renamed
 from limpide.models.spec import BlockSpec, ModelSpec, MoESpec
-from limpide.models.transforms import Reshaping, Transform
+from limpide.models.transforms import Shape, Transform
 from limpide.quant import Layout
 
 Kind = Literal["gguf", "safetensors"]
@@ -57,11 +58,11 @@ class StoredTensor:
         """The first of these names: it stands for all."""
         return self.name.replace("{e}", "0")
 
-    def stored_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """What a tensor of ours, or each matrix of a stack in tensors of their own, is in the checkpoint."""
+    def shape(self, ours: Shape) -> Shape:
+        """The stored shape of a tensor that has the shape `ours` once it is loaded; of each, if there are several."""
         if self.layout is not None:
-            return self.layout.stored_shape(shape[1:] if "{e}" in self.name else shape)
-        return self.transform.stored_shape(shape) if isinstance(self.transform, Reshaping) else shape
+            return self.layout.stored_shape(ours[1:] if "{e}" in self.name else ours)
+        return ours if self.transform is None else self.transform.stored_shape(ours, self.block)
 
 
 def module(
@@ -98,6 +99,14 @@ class Family:
     """Whether a GGUF file of a shared architecture is this family's."""
     unused_tensors: tuple[str, ...] = ()
     """Patterns (fnmatch) of stored tensors that take no part in the computation."""
+    hf_prefixes: tuple[tuple[str, str], ...] = ()
+    """Beginnings of names in some Hugging Face files, and what `tensors` has in their place."""
+
+    def view(self, checkpoint: Checkpoint) -> Checkpoint:
+        """The checkpoint under the names of `tensors`."""
+        if checkpoint.kind == "gguf" or not self.hf_prefixes:
+            return checkpoint
+        return renamed(checkpoint, self.hf_prefixes)
 
     def stored_names(self, spec: ModelSpec, kind: Kind, present: Container[str] = ()) -> Mapping[str, StoredTensor]:
         """Our names to the checkpoint's, for every tensor that this family can have.
