@@ -11,6 +11,7 @@ import pytest
 import torch
 from mutations import Change, attention, block, mlp, rope, swap_thetas, whole, window
 from mutations_dense import DENSE_MUTATIONS
+from mutations_moe import MOE_MUTATIONS
 from tiny_models import (
     LENGTH,
     TINY,
@@ -255,6 +256,7 @@ MUTATIONS: dict[str, dict[str, Change]] = {
         "output bias": attention(lambda a: replace(a, out_bias=False)),
     },
     **DENSE_MUTATIONS,
+    **MOE_MUTATIONS,
 }
 
 

@@ -11,7 +11,9 @@ from limpide.models import (
     gpt2,
     gpt_oss,
     granite,
+    granite_moe,
     llama,
+    llama4,
     mistral,
     mixtral,
     phi3,
@@ -43,6 +45,8 @@ FAMILIES: tuple[Family, ...] = (
     qwen2_moe.FAMILY,
     qwen3_moe.FAMILY,
     gpt_oss.FAMILY,
+    granite_moe.FAMILY,
+    llama4.FAMILY,
 )
 
 
