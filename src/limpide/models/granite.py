@@ -13,6 +13,7 @@ from limpide.models.sizes import Sizes, gguf_sizes, hf_sizes
 from limpide.models.spec import AttentionSpec, BlockSpec, MLPSpec, ModelSpec, NormSpec, RopeSpec
 
 THETA = 10000.0
+_SSM = ("conv_kernel", "state_size", "group_count", "inner_size", "time_step_rank")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,9 @@ def from_gguf(config: ConfigReader, checkpoint: Checkpoint) -> ModelSpec:
     scaling = gguf_scaling(config, checkpoint, context=sizes.context)
     rope = RopeSpec(config.number("rope.freq_base", THETA), sizes.head_dim, scaling=scaling)
     with_rope = config.boolean("rope.scaling.finetuned", True)
+    # dense models of Granite 4 are converted by the rules of its hybrids, and keep their keys
+    config.harmless(*(f"ssm.{key}" for key in _SSM))
+    config.only("expert_shared_feed_forward_length", (sizes.width,), f"{sizes.width}, like feed_forward_length")
     return dense(
         sizes,
         rope if with_rope else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from torch import Tensor
@@ -42,9 +42,18 @@ def load_weights(checkpoint: Checkpoint, family: Family, spec: ModelSpec, numeri
     shapes = parameters(spec)
     names = family.stored_names(spec, checkpoint.kind)
     stored = {ours: names[ours] for ours in shapes}
-    unused = family.unused_tensors + (() if not spec.tied else (names["lm_head.weight"].name,))
+    unused = family.unused_tensors + tuple(_ignored(spec, names))
     _check(checkpoint, shapes, stored, unused)
     return {ours: _load(checkpoint, tensor, numerics) for ours, tensor in stored.items()}
+
+
+def _ignored(spec: ModelSpec, names: Mapping[str, StoredTensor]) -> Iterator[str]:
+    """Stored names of what a description has no use for, though its family has: files may hold it all the same."""
+    if spec.tied:
+        yield names["lm_head.weight"].name
+    for index, block in enumerate(spec.blocks):
+        if block.attention.kv_source_layer is not None:
+            yield from (names[f"blocks.{index}.attn.{part}.weight"].name for part in ("k", "v", "k_norm"))
 
 
 def _check(

@@ -8,8 +8,10 @@ from limpide.models import (
     gemma,
     gemma2,
     gemma3,
+    gemma4,
     gpt2,
     granite,
+    granitemoehybrid,
     llama,
     mistral,
     phi3,
@@ -34,6 +36,8 @@ FAMILIES: tuple[Family, ...] = (
     smollm3.FAMILY,
     phi3.FAMILY,
     gpt2.FAMILY,
+    gemma4.FAMILY,
+    granitemoehybrid.FAMILY,
 )
 
 
