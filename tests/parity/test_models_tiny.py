@@ -11,6 +11,7 @@ import pytest
 import torch
 from mutations import Change, attention, block, mlp, rope, swap_thetas, whole, window
 from mutations_dense import DENSE_MUTATIONS
+from mutations_moe import MOE_MUTATIONS
 from tiny_models import (
     LENGTH,
     TINY,
@@ -28,11 +29,12 @@ from torch import Tensor
 from limpide.formats import open_checkpoint
 from limpide.layers.weights import Weight, Weights
 from limpide.models import CausalLM, ModelSpec, load_model
+from limpide.models.family import StoredTensor
 from limpide.models.loader import load_weights
 from limpide.models.registry import read_spec
 from limpide.models.spec import MaskSpec
 from limpide.models.wrappers import unwrapped
-from limpide.quant import QuantTensor
+from limpide.quant import QuantStack, QuantTensor
 
 TOLERANCE = 1e-4
 
@@ -112,10 +114,12 @@ def test_fast_keeps_the_blocks_that_exact_expands(made_gguf: Made) -> None:
     with open_checkpoint(made_gguf.quantised) as checkpoint:
         family, spec = read_spec(checkpoint)
         fast, exact = (load_weights(checkpoint, family, spec, numerics) for numerics in ("fast", "exact"))
+        names = family.stored_names(spec, checkpoint.kind, checkpoint.tensors)
     assert fast.keys() == exact.keys()
     for name, weight in fast.items():
-        assert isinstance(weight, QuantTensor) == (exact[name].ndim == 2)
-        assert torch.equal(weight.unpack() if isinstance(weight, QuantTensor) else weight, exact[name])
+        matrix = len(checkpoint.tensors[names[name].first].shape) > 1 and not name.endswith(".bias")
+        assert isinstance(weight, QuantTensor | QuantStack) == matrix
+        assert torch.equal(weight if isinstance(weight, Tensor) else weight.unpack(), exact[name])
 
 
 @pytest.mark.parametrize("chunks", [[1] * LENGTH, [17] + [1] * 23, [7, 7, 7, 7, 7, 5], [3, 30, 7]])
@@ -149,17 +153,52 @@ def test_names_and_transforms_go_both_ways(made: Made) -> None:
         with open_checkpoint(path) as checkpoint:
             family, spec = read_spec(checkpoint)
             weights = load_weights(checkpoint, family, spec, "fast")
-            names = family.stored_names(spec, checkpoint.kind)
             shown = family.view(unwrapped(checkpoint))
-            taken = {names[ours].name for ours in weights}
+            names = family.stored_names(spec, checkpoint.kind, shown.tensors)
+            taken = {name for ours in weights for name in names[ours].names}
             assert all(name.startswith("rope_f") for name in set(shown.tensors) - taken)
             stored: dict[str, list[Weight]] = {}
             for ours in (name for name in names if name in weights):  # stacked tensors in the table's order
+                if has_layout(names[ours]):
+                    continue
                 transform, block = names[ours].transform, names[ours].block
                 parts = stored.setdefault(names[ours].name, [])
                 parts.append(weights[ours] if transform is None else transform.store(weights[ours], block))
             for name, parts in stored.items():
                 _assert_same_numbers(parts, torch.from_numpy(shown.raw(name)), shown.tensors[name].shape)
+
+
+def test_tensors_with_a_layout_go_both_ways(made: Made) -> None:
+    """Each part written to its place, the tensor is what the file holds."""
+    for path in (made.folder, made.gguf):
+        if not path.exists():
+            continue
+        with open_checkpoint(path) as checkpoint:
+            family, spec = read_spec(checkpoint)
+            weights = load_weights(checkpoint, family, spec, "exact")
+            names = family.stored_names(spec, checkpoint.kind, checkpoint.tensors)
+            back: dict[str, Tensor] = {}
+            for ours in filter(lambda ours: has_layout(names[ours]), weights):
+                for name, part in zip(names[ours].names, as_stored(names[ours], weights[ours]), strict=True):
+                    back[name] = back[name] + part if name in back else part
+            for name, tensor in back.items():
+                assert torch.equal(tensor.flatten(), torch.from_numpy(checkpoint.raw(name)).view(torch.float32))
+
+
+def has_layout(stored: StoredTensor) -> bool:
+    return stored.layout is not None or hasattr(stored.transform, "layout")
+
+
+def as_stored(stored: StoredTensor, ours: Any) -> list[Any]:
+    """Ours at their places in the checkpoint's tensors, zeros elsewhere."""
+    if stored.layout is None:
+        assert stored.transform is not None
+        return [stored.transform.store(ours, stored.block)]
+    stacks = list(ours) if "{e}" in stored.name else [ours]
+    tensors = [torch.zeros(stored.layout.stored_shape(tuple(stack.shape))) for stack in stacks]
+    for tensor, stack in zip(tensors, stacks, strict=True):
+        stored.layout.view(tensor).copy_(stack)
+    return tensors
 
 
 def _assert_same_numbers(parts: list[Weight], raw: Tensor, shape: tuple[int, ...]) -> None:
@@ -217,6 +256,7 @@ MUTATIONS: dict[str, dict[str, Change]] = {
         "output bias": attention(lambda a: replace(a, out_bias=False)),
     },
     **DENSE_MUTATIONS,
+    **MOE_MUTATIONS,
 }
 
 

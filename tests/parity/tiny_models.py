@@ -13,6 +13,7 @@ import gguf
 import numpy as np
 import torch
 from tiny_dense import DENSE
+from tiny_moe import MOE
 from tiny_row import (
     BASE,
     LENGTH,
@@ -85,6 +86,7 @@ TINY: tuple[Tiny, ...] = (
         convert=with_one,
     ),
     *DENSE,
+    *MOE,
 )
 
 
@@ -157,6 +159,8 @@ def write_gguf(
     tiny: Tiny, model: Any, path: Path, stored: gguf.GGMLQuantizationType | None = None
 ) -> dict[str, Tensor]:
     """Write a model as llama.cpp's converter would. Returns its state as it is after rounding to `stored`."""
+    if tiny.written is not None:
+        return tiny.written(model, path, stored)
     assert tiny.gguf is not None
     config = model.config
     writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[tiny.gguf])

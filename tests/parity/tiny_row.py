@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import gguf
 import numpy as np
+from torch import Tensor
 from transformers import AutoModelForCausalLM, PreTrainedConfig
 
 BASE = {
@@ -74,6 +76,8 @@ class Tiny:
     """Ends of the names of matrices that transformers stores the other way round."""
     prepare: Callable[[Any], None] = lambda model: None
     """Makes what is no parameter of the reference count."""
+    written: Callable[[Any, Path, gguf.GGMLQuantizationType | None], dict[str, Tensor]] | None = None
+    """How its GGUF files are made, if not from the fields above: from the model, to a file, in this format."""
     auto: Any = AutoModelForCausalLM
     """Which of transformers' makers knows the config."""
 

@@ -109,7 +109,7 @@ def bytes_per_token(model: nn.Module) -> int:
     from torch import Tensor
 
     from limpide.layers.embedding import Embedding
-    from limpide.quant import QuantTensor
+    from limpide.quant import StoredMatrix
 
     read: dict[int, int] = {}
     for module in model.modules():
@@ -118,8 +118,8 @@ def bytes_per_token(model: nn.Module) -> int:
         for weight in (*module._parameters.values(), *vars(module).values()):
             if isinstance(weight, Tensor):
                 read[weight.data_ptr()] = weight.numel() * weight.element_size()
-            elif isinstance(weight, QuantTensor):
-                read[weight.data.data_ptr()] = weight.nbytes
+            elif isinstance(weight, StoredMatrix):
+                read[weight.address] = weight.nbytes
     return sum(read.values())
 
 

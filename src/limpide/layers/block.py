@@ -7,9 +7,10 @@ from torch import Tensor, nn
 from limpide.layers.attention import Attention
 from limpide.layers.fused import FusedBlock
 from limpide.layers.mlp import MLP
+from limpide.layers.moe import MoE
 from limpide.layers.norm import make_norm
 from limpide.layers.per_layer import PerLayerUpdate
-from limpide.layers.spec import BlockSpec
+from limpide.layers.spec import BlockSpec, MLPSpec, MoESpec
 from limpide.layers.step import Step
 from limpide.layers.weights import Weights
 
@@ -21,8 +22,7 @@ class Block(nn.Module):
         super().__init__()
         self.spec = spec
         self.attn = Attention(spec.attention, weights.at("attn"), layer)
-        # A mixture of experts takes this place when `feed_forward` describes one.
-        self.mlp = MLP(spec.feed_forward, weights.at("mlp"), layer)
+        self.mlp = _feed_forward(spec.feed_forward, weights.at("mlp"), layer)
         self.attn_norm = make_norm(spec.norm, weights.at("attn_norm"))
         self.mlp_norm = make_norm(spec.norm, weights.at("mlp_norm"))
         sandwich = spec.placement == "sandwich"
@@ -79,3 +79,7 @@ class Block(nn.Module):
         if post_norm is not None:
             output = post_norm(output)
         return output if self.spec.residual_scale == 1.0 else output * self.spec.residual_scale
+
+
+def _feed_forward(spec: MLPSpec | MoESpec, weights: Weights, layer: int) -> MLP | MoE:
+    return MoE(spec, weights, layer) if isinstance(spec, MoESpec) else MLP(spec, weights, layer)

@@ -14,6 +14,7 @@ from torch import Tensor
 from limpide.kernels import matmul, paged
 from limpide.kernels.buffers import Buffers, ByteRows
 from limpide.layers.linear import Linear
+from limpide.layers.mlp import MLP
 from limpide.layers.norm import Norm, RMSNorm
 from limpide.layers.spec import AttentionSpec, BlockSpec, MLPSpec
 from limpide.quant import QuantTensor
@@ -31,8 +32,8 @@ class FusedBlock:
 
     def __init__(self, block: Block, gate: matmul.Gate) -> None:
         attention, attn, mlp = block.spec.attention, block.attn, block.mlp
-        if attention.rope is None or mlp.gate is None or attn.k is None or attn.v is None:
-            raise TypeError("the kernels want rope, a gate, and keys and values of the block's own")
+        if attention.rope is None or not isinstance(mlp, MLP) or mlp.gate is None or attn.k is None or attn.v is None:
+            raise TypeError("the kernels want rope, an MLP with a gate, and keys and values of the block's own")
         self._gate = gate
         self._heads = heads_of(block.spec)
         self._rope = attention.rope
@@ -155,6 +156,8 @@ def _optional(norm: Norm | None) -> RMSNorm | None:
 
 
 def _gate(spec: BlockSpec) -> matmul.Gate | None:
+    if not isinstance(spec.feed_forward, MLPSpec):
+        return None
     activation = spec.feed_forward.activation
     if not spec.feed_forward.gated or activation not in ("silu", "gelu_tanh"):
         return None
@@ -185,6 +188,8 @@ def _supported(block: Block) -> bool:
 def _known(spec: BlockSpec) -> BlockSpec:
     """The same block without any switch that the kernels don't know: whatever is added to the description later."""
     a, mlp = spec.attention, spec.feed_forward
+    if not isinstance(mlp, MLPSpec):
+        raise TypeError("the kernels want an MLP")
     return BlockSpec(
         AttentionSpec(a.heads, a.kv_heads, a.head_dim, a.scale, a.rope, a.mask, a.qk_norm),
         MLPSpec(mlp.width, mlp.activation, mlp.gated),

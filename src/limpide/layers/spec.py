@@ -14,6 +14,8 @@ from typing import Literal
 from limpide.core.errors import UnsupportedConfig
 
 Activation = Literal["silu", "gelu", "gelu_tanh", "relu"]
+MAX_EXPERTS = 1024
+"""Of one layer. Bounded: names of each one's tensors are made before the weights are looked at."""
 ACTIVATIONS: tuple[Activation, ...] = ("silu", "gelu", "gelu_tanh", "relu")
 
 
@@ -220,6 +222,9 @@ class GateClamp:
     alpha: float
     limit: float
 
+    def __post_init__(self) -> None:
+        _positive("mlp.clamp", self, "alpha", "limit")
+
 
 @dataclass(frozen=True, slots=True)
 class MLPSpec:
@@ -230,10 +235,10 @@ class MLPSpec:
     gated: bool = True
     bias: bool = False
     clamp: GateClamp | None = None
-    """Declared (gpt-oss): takes the activation's place."""
+    """Takes the activation's place."""
 
     def __post_init__(self) -> None:
-        _declared("mlp.clamp", self.clamp)
+        require(self.clamp is None or self.gated, "mlp.clamp", self.clamp, "a clamp in gated MLPs only")
         _one_of("mlp.activation", self.activation, ACTIVATIONS)
         require(self.width > 0, "mlp.width", self.width, "above zero")
 
@@ -252,13 +257,31 @@ class RouterSpec:
     choice_bias: bool = False
     """A correction that takes part in choosing, not in weighing."""
     groups: int = 1
+    """Experts come in so many groups; a group's score is the sum of its two best."""
     groups_kept: int = 1
+    """Experts are chosen from so many of the best groups."""
     weight_on: Literal["input", "output"] = "output"
+    """Whether a weight multiplies what its expert reads or what it gives."""
+
+    def __post_init__(self) -> None:
+        _one_of("router.score", self.score, ("softmax", "sigmoid"))
+        _one_of("router.order", self.order, ("topk_then_score", "score_then_topk"))
+        _one_of("router.weight_on", self.weight_on, ("input", "output"))
+        _positive("router", self, "scale")
+        require(0 < self.experts <= MAX_EXPERTS, "router.experts", self.experts, f"1 to {MAX_EXPERTS} experts")
+        group_size = self.experts // self.groups if self.groups > 0 else 0
+        even = self.groups == 1 or (group_size > 1 and group_size * self.groups == self.experts)
+        require(even, "router.groups", self.groups, f"a divisor of {self.experts} with two experts or more to a group")
+        require(0 < self.groups_kept <= self.groups, "router.groups_kept", self.groups_kept, f"1 to {self.groups}")
+        candidates = self.groups_kept * group_size
+        require(0 < self.chosen <= candidates, "router.chosen", self.chosen, f"1 to {candidates} experts")
+        scored = self.order == "score_then_topk" or not (self.choice_bias or self.groups > 1)
+        require(scored, "router.order", self.order, "score_then_topk, since scores are corrected or grouped")
 
 
 @dataclass(frozen=True, slots=True)
 class MoESpec:
-    """Declared: a mixture of experts in the MLP's place. BlockSpec refuses it until `layers` has the module."""
+    """A mixture of experts in the MLP's place."""
 
     router: RouterSpec
     expert: MLPSpec
@@ -267,7 +290,11 @@ class MoESpec:
     shared_gate: bool = False
     """The shared expert's output is weighed by a sigmoid of its own."""
     parallel_dense: MLPSpec | None = None
-    """An MLP with norms of its own beside the experts (Gemma 4)."""
+    """Declared (Gemma 4): an MLP with norms of its own beside the experts."""
+
+    def __post_init__(self) -> None:
+        _declared("moe.parallel_dense", self.parallel_dense)
+        require(self.shared is not None or not self.shared_gate, "moe.shared_gate", self.shared_gate, "a shared expert")
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,8 +306,7 @@ class BlockSpec:
     """
 
     attention: AttentionSpec
-    feed_forward: MLPSpec
-    """Where a MoESpec will be accepted too."""
+    feed_forward: MLPSpec | MoESpec
     norm: NormSpec
     placement: Literal["pre", "sandwich"] = "pre"
     """Norm before each sublayer, or before and after."""
@@ -296,6 +322,6 @@ class BlockSpec:
         _one_of("block.placement", self.placement, ("pre", "sandwich"))
         for switch, value, kind in (
             ("block.attention", self.attention, AttentionSpec),
-            ("block.feed_forward", self.feed_forward, MLPSpec),
+            ("block.feed_forward", self.feed_forward, MLPSpec | MoESpec),
         ):
-            require(isinstance(value, kind), switch, value, kind.__name__)
+            require(isinstance(value, kind), switch, value, str(getattr(kind, "__name__", kind)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from limpide.layers.spec import AttentionSpec, BlockSpec, MLPSpec, NormSpec
+from limpide.layers.spec import AttentionSpec, BlockSpec, MLPSpec, MoESpec, NormSpec
 from limpide.models.spec import ModelSpec
 
 Shape = tuple[int, ...]
@@ -10,7 +10,10 @@ Shapes = dict[str, Shape]
 
 
 def parameters(spec: ModelSpec) -> Shapes:
-    """Name to shape, matrices as (out, in), of everything that has to be in a checkpoint."""
+    """Name to shape of everything that has to be in a checkpoint.
+
+    Matrices are (out, in), those of experts (experts, out, in).
+    """
     shapes: Shapes = {"embed.weight": (spec.vocab_size, spec.hidden)}
     if spec.learned_positions:
         shapes["positions.weight"] = (spec.context, spec.hidden)
@@ -41,7 +44,7 @@ def _block(spec: BlockSpec, hidden: int) -> Shapes:
     norms = ["attn_norm", "mlp_norm"]
     if spec.placement == "sandwich":
         norms += ["attn_post_norm", "mlp_post_norm"]
-    shapes = _at("attn", _attention(spec.attention, hidden)) | _at("mlp", _mlp(spec.feed_forward, hidden))
+    shapes = _at("attn", _attention(spec.attention, hidden)) | _at("mlp", _feed_forward(spec.feed_forward, hidden))
     for name in norms:
         shapes |= _at(name, _norm(spec.norm, hidden))
     if spec.per_layer_input:
@@ -76,6 +79,21 @@ def _attention(spec: AttentionSpec, hidden: int) -> Shapes:
     if spec.sinks:
         shapes["sinks"] = (spec.heads,)
     return shapes
+
+
+def _feed_forward(spec: MLPSpec | MoESpec, hidden: int) -> Shapes:
+    return _moe(spec, hidden) if isinstance(spec, MoESpec) else _mlp(spec, hidden)
+
+
+def _moe(spec: MoESpec, hidden: int) -> Shapes:
+    router, experts = spec.router, spec.router.experts
+    shapes = _at("router", _linear(experts, hidden, router.bias))
+    if router.choice_bias:
+        shapes["router.choice_bias"] = (experts,)
+    shapes |= {f"experts.{name}": (experts, *shape) for name, shape in _mlp(spec.expert, hidden).items()}
+    if spec.shared is not None:
+        shapes |= _at("shared", _mlp(spec.shared, hidden))
+    return shapes | _at("shared_gate", _linear(1, hidden, False)) if spec.shared_gate else shapes
 
 
 def _mlp(spec: MLPSpec, hidden: int) -> Shapes:

@@ -10,21 +10,29 @@ from limpide.models import (
     gemma3,
     gemma4,
     gpt2,
+    gpt_oss,
     granite,
+    granite_moe,
     granitemoehybrid,
     llama,
+    llama4,
     mistral,
+    mixtral,
     phi3,
     qwen2,
+    qwen2_moe,
     qwen3,
+    qwen3_moe,
     smollm3,
 )
 from limpide.models.config import HARMLESS_GGUF, HARMLESS_HF, ConfigReader
 from limpide.models.family import Family
+from limpide.models.quantization import KEY, stored_format
 from limpide.models.spec import ModelSpec
 from limpide.models.wrappers import WRAPPERS, unwrapped
 
 FAMILIES: tuple[Family, ...] = (
+    mixtral.FAMILY,
     llama.FAMILY,
     gemma3.FAMILY,
     qwen2.FAMILY,
@@ -38,6 +46,11 @@ FAMILIES: tuple[Family, ...] = (
     gpt2.FAMILY,
     gemma4.FAMILY,
     granitemoehybrid.FAMILY,
+    qwen2_moe.FAMILY,
+    qwen3_moe.FAMILY,
+    gpt_oss.FAMILY,
+    granite_moe.FAMILY,
+    llama4.FAMILY,
 )
 
 
@@ -48,7 +61,7 @@ def recognise(checkpoint: Checkpoint) -> Family:
     if checkpoint.kind == "gguf":
         name = config.get("general.architecture")
         for family in FAMILIES:
-            if name in family.gguf_architectures:
+            if name in family.gguf_architectures and family.claims(config):
                 return family
         raise _unsupported(f"general.architecture {name!r}", [n for f in FAMILIES for n in f.gguf_architectures])
     model_type, architectures = config.get("model_type"), config.get("architectures")
@@ -77,7 +90,8 @@ def read_spec(checkpoint: Checkpoint) -> tuple[Family, ModelSpec]:
         config.finish(prefixes=HARMLESS_GGUF)
         return family, spec
     config = ConfigReader(checkpoint.config, "config.json")
-    config.harmless("model_type")
+    stored_format(checkpoint)
+    config.harmless("model_type", KEY)
     spec = family.from_hf(config)
     config.finish(harmless=HARMLESS_HF)
     return family, spec

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from limpide.core.errors import UnsupportedFormat
 from limpide.layers.weights import Weight
-from limpide.models.spec import BlockSpec
-from limpide.quant import QuantTensor
+from limpide.models.spec import BlockSpec, MLPSpec
+from limpide.quant import Layout, QuantTensor, StoredMatrix
 
 Shape = tuple[int, ...]
 
@@ -90,7 +90,7 @@ class Rows:
     def load(self, weight: Weight, block: BlockSpec | None) -> Weight:
         """Its rows alone, on the same bytes."""
         start, stop, _ = self._bounds(block)
-        return weight.rows(slice(start, stop)) if isinstance(weight, QuantTensor) else weight[start:stop]
+        return weight[start:stop] if isinstance(weight, Tensor) else weight.rows(slice(start, stop))
 
     def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
         """The same rows: whoever writes the checkpoint stacks the parts."""
@@ -104,11 +104,13 @@ class Rows:
         """First row, end, and the number of rows of all parts."""
         if block is None:
             raise TypeError("only tensors of a block are stacked")
-        attention, width = block.attention, block.feed_forward.width
+        attention, feed_forward = block.attention, block.feed_forward
         keys = attention.kv_heads * attention.head_dim
         stack = {"q": attention.heads * attention.head_dim, "k": keys, "v": keys}
         if self.part in ("gate", "up"):
-            stack = {"gate": width, "up": width}
+            if not isinstance(feed_forward, MLPSpec):
+                raise TypeError("only an MLP's matrices are stacked; those of experts have a layout")
+            stack = {"gate": feed_forward.width, "up": feed_forward.width}
         start = sum(size for name, size in stack.items() if list(stack).index(name) < list(stack).index(self.part))
         return start, start + stack[self.part], sum(stack.values())
 
@@ -119,7 +121,7 @@ class Transposed:
 
     def load(self, weight: Weight, block: BlockSpec | None) -> Weight:
         """[in, out] to [out, in], a copy. Raises UnsupportedFormat for numbers that are stored in blocks of many."""
-        if isinstance(weight, QuantTensor):
+        if not isinstance(weight, Tensor):
             return _transposed(weight)
         return weight.T.contiguous() if weight.ndim == 2 else weight
 
@@ -157,13 +159,13 @@ class Chain:
         return shape
 
 
-def _transposed(weight: QuantTensor) -> QuantTensor:
-    stored, (rows, cols) = weight.format, weight.shape
-    if stored.block_size != 1:
+def _transposed(weight: StoredMatrix) -> QuantTensor:
+    if not isinstance(weight, QuantTensor) or weight.format.block_size != 1:
         raise UnsupportedFormat(
-            f"a transposed matrix is stored as {stored.name}, in blocks that can't be turned",
+            f"a transposed matrix is stored as {weight.stored_as}, in blocks that can't be turned",
             expected="F32, F16 or BF16",
         )
+    stored, (rows, cols) = weight.format, weight.shape
     numbers = weight.data.view(rows, cols, stored.block_bytes).transpose(0, 1)
     return QuantTensor(stored, (cols, rows), numbers.reshape(cols, rows * stored.block_bytes))
 
@@ -177,4 +179,67 @@ def _vector(weight: Weight) -> Tensor:
 def _take_rows(weight: Weight, order: Tensor) -> Weight:
     if isinstance(weight, QuantTensor):
         return QuantTensor(weight.format, weight.shape, weight.data[order])
+    if not isinstance(weight, Tensor):
+        raise TypeError(f"rows of a matrix stored as {weight.stored_as} can't change places")
     return weight[order]
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedBias:
+    """Biases of every expert that a checkpoint joins as it joins the matrices: [experts, 2·out]."""
+
+    layout: Layout
+
+    def load(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """Ours alone, [experts, out]."""
+        return self.layout.view(_vector(weight).unsqueeze(-1)).squeeze(-1).contiguous()
+
+    def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """Ours at their places, zeros at the others'."""
+        ours = _vector(weight)
+        stored = ours.new_zeros(self.stored_shape(tuple(ours.shape), block))
+        self.layout.view(stored.unsqueeze(-1)).copy_(ours.unsqueeze(-1))
+        return stored
+
+    def stored_shape(self, shape: Shape, block: BlockSpec | None) -> Shape:
+        """[experts, 2·out]."""
+        return self.layout.stored_shape((*shape, 1))[:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedRows:
+    """A matrix that a checkpoint joins with another of the same size, row by row or one below the other."""
+
+    layout: Layout
+
+    def load(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """Ours alone, on the same bytes where its rows lie together."""
+        return self.layout.view(weight) if isinstance(weight, Tensor) else self.layout.take(weight)
+
+    def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """Ours at its place, zeros at the other's."""
+        ours = weight if isinstance(weight, Tensor) else weight.unpack()
+        stored = ours.new_zeros(self.stored_shape(tuple(ours.shape), block))
+        self.layout.view(stored).copy_(ours)
+        return stored
+
+    def stored_shape(self, shape: Shape, block: BlockSpec | None) -> Shape:
+        """[2·out, in]."""
+        return self.layout.stored_shape(shape)
+
+
+@dataclass(frozen=True, slots=True)
+class OneRow:
+    """A matrix of one row that a checkpoint stores as a vector."""
+
+    def load(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """[in] to [1, in]."""
+        return _vector(weight).unsqueeze(0)
+
+    def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """[1, in] to [in]."""
+        return _vector(weight).squeeze(0)
+
+    def stored_shape(self, shape: Shape, block: BlockSpec | None) -> Shape:
+        """[in]."""
+        return shape[1:]

@@ -22,7 +22,6 @@ from limpide.layers.spec import (
     GateClamp,
     MaskSpec,
     MLPSpec,
-    MoESpec,
     NormSpec,
     QueryTemperature,
     RopeSpec,
@@ -184,10 +183,10 @@ def test_parameters_are_all_that_a_model_takes() -> None:
         (lambda: sharing_spec(kv_source_layer=1), "kv_source_layer"),
         (lambda: MLPSpec(8, "swish"), "mlp.activation"),  # type: ignore[arg-type]
         (lambda: MLPSpec(0), "mlp.width"),
-        (lambda: MLPSpec(8, clamp=GateClamp(1.702, 7.0)), "mlp.clamp"),
+        (lambda: MLPSpec(8, gated=False, clamp=GateClamp(1.702, 7.0)), "mlp.clamp"),
         (lambda: BlockSpec(attention(), MLPSpec(8), NORM, placement="post"), "placement"),  # type: ignore[arg-type]
         (lambda: BlockSpec(attention(), MLPSpec(8), NORM, per_layer_input=-1), "per_layer_input"),
-        (lambda: BlockSpec(attention(), MoESpec(RouterSpec(4, 2), MLPSpec(8)), NORM), "feed_forward"),  # type: ignore[arg-type]
+        (lambda: BlockSpec(attention(), RouterSpec(4, 2), NORM), "feed_forward"),  # type: ignore[arg-type]
         (lambda: replace(spec(), blocks=()), "blocks"),
         (lambda: replace(spec(), vocab_size=0), "vocab_size"),
         (lambda: replace(spec(), final_softcap=-1.0), "final_softcap"),

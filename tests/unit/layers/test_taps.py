@@ -45,7 +45,8 @@ def model(request: pytest.FixtureRequest) -> CausalLM:
 
 
 def test_the_table_is_what_is_tested() -> None:
-    assert {*SHAPES, *OPTIONAL} == set(BLOCK_POINTS)
+    """Points of mixtures of experts are tested with those."""
+    assert {*SHAPES, *OPTIONAL} == {point for point in BLOCK_POINTS if not point.startswith("moe.")}
     assert set(MODEL_SHAPES) == set(MODEL_POINTS)
 
 
