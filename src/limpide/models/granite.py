@@ -13,6 +13,7 @@ from limpide.models.sizes import Sizes, gguf_sizes, hf_sizes
 from limpide.models.spec import AttentionSpec, BlockSpec, MLPSpec, ModelSpec, MoESpec, NormSpec, RopeSpec
 
 THETA = 10000.0
+_SSM = ("conv_kernel", "state_size", "group_count", "inner_size", "time_step_rank")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,9 @@ def hf_multipliers(config: ConfigReader) -> Multipliers:
 def from_gguf(config: ConfigReader, checkpoint: Checkpoint) -> ModelSpec:
     """The description in GGUF metadata."""
     sizes = gguf_sizes(config, checkpoint)
+    # dense models of Granite 4 are converted by the rules of its hybrids, and keep their keys
+    config.harmless(*(f"ssm.{key}" for key in _SSM))
+    config.only("expert_shared_feed_forward_length", (sizes.width,), f"{sizes.width}, like feed_forward_length")
     return dense(
         sizes,
         gguf_rope(config, checkpoint, sizes),

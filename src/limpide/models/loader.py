@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from torch import Tensor
@@ -47,9 +47,18 @@ def load_weights(
     present = StoredTensors(checkpoint, stored_format(checkpoint))
     names = family.stored_names(spec, checkpoint.kind, present.tensors)
     stored = {ours: names[ours] for ours in shapes}
-    unused = family.unused_tensors + (() if not spec.tied else (names["lm_head.weight"].name,))
+    unused = family.unused_tensors + tuple(_ignored(spec, names))
     _check(checkpoint, present, shapes, stored, unused)
     return {ours: _load(present, tensor, ours, shapes[ours], numerics) for ours, tensor in stored.items()}
+
+
+def _ignored(spec: ModelSpec, names: Mapping[str, StoredTensor]) -> Iterator[str]:
+    """Stored names of what a description has no use for, though its family has: files may hold it all the same."""
+    if spec.tied:
+        yield names["lm_head.weight"].name
+    for index, block in enumerate(spec.blocks):
+        if block.attention.kv_source_layer is not None:
+            yield from (names[f"blocks.{index}.attn.{part}.weight"].name for part in ("k", "v", "k_norm"))
 
 
 def _check(
