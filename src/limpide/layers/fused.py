@@ -32,8 +32,8 @@ class FusedBlock:
 
     def __init__(self, block: Block, gate: matmul.Gate) -> None:
         attention, attn, mlp = block.spec.attention, block.attn, block.mlp
-        if attention.rope is None or not isinstance(mlp, MLP) or mlp.gate is None:
-            raise TypeError("the kernels want rope and an MLP with a gate")
+        if attention.rope is None or not isinstance(mlp, MLP) or mlp.gate is None or attn.k is None or attn.v is None:
+            raise TypeError("the kernels want rope, an MLP with a gate, and keys and values of the block's own")
         self._gate = gate
         self._heads = heads_of(block.spec)
         self._rope = attention.rope
