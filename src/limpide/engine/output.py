@@ -94,7 +94,7 @@ class Output:
         text = self._detokenizer.push(chosen.token)
         if not text and self.gate.watching:
             text = self._marker_tokens.get(chosen.token, "")
-        if not text and not self.gate.thinking:
+        if not text:
             text = self._call_tokens.get(chosen.token, "")
         self._show(self.gate.push(self._turn.push(text)))
         if thinking and self.gate.phase is Phase.ANSWER:

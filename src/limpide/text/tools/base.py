@@ -42,9 +42,10 @@ class ToolDialect:
     """Openings that are themselves part of the unit."""
     quiet: tuple[str, ...] = ()
     """Structure around units, which is not shown beside a call."""
+    inside: tuple[str, ...] = ()
+    """Markers within a unit."""
     at_start: bool = False
     """Openings count only where the answer begins, or right after another call."""
-    arguments_key: str = "arguments"
     write: Callable[[Sequence[ReadCall]], str] | None = None
     """An assistant's earlier calls as it would have written them, for templates that have no place for calls."""
     describe: Callable[[Sequence[Tool]], str] | None = None
@@ -59,7 +60,7 @@ class ToolDialect:
     @property
     def markers(self) -> tuple[str, ...]:
         """All text by which units are told from the rest."""
-        return (*self.opens, *self.begins, *self.quiet, *self.extent().ends)
+        return (*self.opens, *self.begins, *self.quiet, *self.inside, *self.extent().ends)
 
 
 def checked_name(name: object) -> str:

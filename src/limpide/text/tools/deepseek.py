@@ -47,6 +47,7 @@ DEEPSEEK = ToolDialect(
     read=read,
     extent=lambda: MarkerExtent("<｜tool▁call▁end｜>"),
     opens=("<｜tool▁call▁begin｜>",),
+    inside=(_SEPARATOR,),
     quiet=("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"),
     describe=describe,
 )

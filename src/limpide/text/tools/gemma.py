@@ -105,5 +105,6 @@ GEMMA = ToolDialect(
     read=read,
     extent=lambda: MarkerExtent("<tool_call|>", quote=_QUOTE, escapes=False),
     opens=("<|tool_call>",),
+    inside=(_QUOTE,),
     quiet=("<|tool_response>",),
 )

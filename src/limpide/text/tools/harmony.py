@@ -32,6 +32,7 @@ HARMONY = ToolDialect(
     read=read,
     extent=lambda: MarkerExtent(*CHANNELS.ends, quote=None),
     opens=(CHANNELS.start,),
+    inside=("<|constrain|>",),
     one_call_a_turn=True,
     thinking_beside_content=False,
 )

@@ -52,5 +52,6 @@ MISTRAL = ToolDialect(
     read=read,
     extent=MistralExtent,
     opens=("[TOOL_CALLS]",),
+    inside=("[CALL_ID]", "[ARGS]"),
     call_ids=9,
 )
