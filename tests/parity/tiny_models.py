@@ -14,6 +14,7 @@ from typing import Any
 
 import gguf
 import numpy as np
+import tiny_own
 import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, PreTrainedConfig
@@ -42,6 +43,8 @@ class Tiny:
     gguf: gguf.MODEL_ARCH
     gguf_rope: dict[str, Any] = field(default_factory=dict)
     """`rope.scaling.*` keys that the config amounts to."""
+    written: tiny_own.Written | None = None
+    """How its GGUF files are made, if not as below."""
 
 
 def _llama(**changes: Any) -> Callable[[], PreTrainedConfig]:
@@ -90,6 +93,7 @@ TINY: tuple[Tiny, ...] = (
         {"type": "linear", "factor": 8.0},
     ),
     Tiny("gemma3-softcap", _gemma3(final_logit_softcapping=2.0, attention_bias=True), gguf.MODEL_ARCH.GEMMA3),
+    *(Tiny(name, config, arch, written=written) for name, config, arch, written in tiny_own.OWN),
 )
 
 
@@ -103,6 +107,9 @@ def make_reference(tiny: Tiny, seed: int = 0) -> Any:
                 parameter.mul_(12)
             else:
                 parameter.add_(torch.randn_like(parameter) * 0.3)
+        for name, buffer in model.named_buffers():
+            if name.endswith("correction_bias"):
+                buffer.add_(torch.randn_like(buffer) * 0.3)
     return model
 
 
@@ -160,6 +167,8 @@ def write_gguf(
     tiny: Tiny, model: Any, path: Path, stored: gguf.GGMLQuantizationType | None = None
 ) -> dict[str, Tensor]:
     """Write a model as llama.cpp's converter would. Returns its state as it is after rounding to `stored`."""
+    if tiny.written is not None:
+        return tiny_own.write(tiny.gguf, tiny.written, model, path, stored)
     config = model.config
     text = path.with_suffix(".json")
     text.write_text(json.dumps(config.to_dict(), default=str))

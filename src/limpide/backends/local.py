@@ -14,7 +14,7 @@ import torch
 from limpide.backends.memory import plan_cache
 from limpide.backends.parts import BackgroundHash, read_template, read_tokenizer, template_source
 from limpide.backends.splitting import split_continuation
-from limpide.cache import PagedCache, PlainKV
+from limpide.cache import KVShape, PagedCache, PlainKV
 from limpide.core.errors import (
     ChatUnsupported,
     ContextExceeded,
@@ -49,7 +49,7 @@ class Spec(Protocol):
     @property
     def context(self) -> int: ...  # noqa: D102
     @property
-    def kv_shapes(self) -> Sequence[tuple[int, int]]: ...  # noqa: D102
+    def kv_shapes(self) -> Sequence[KVShape]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from limpide.cache import BLOCK_SIZE, block_bytes
+from limpide.cache import BLOCK_SIZE, KVShape, block_bytes
 from limpide.core.errors import InvalidParameter, OutOfMemory
 
 SHARE_OF_AVAILABLE = 0.5
@@ -16,7 +16,7 @@ USEFUL_BYTES = 512 << 20
 
 
 def plan_cache(
-    layers: Sequence[tuple[int, int]],
+    layers: Sequence[KVShape],
     dtype: torch.dtype,
     *,
     model_context: int,
@@ -26,7 +26,7 @@ def plan_cache(
 ) -> tuple[int, int]:
     """Context and number of blocks.
 
-    layers: (kv_heads, head_dim) of each. context: None is the model's, made smaller if its cache would not fit.
+    layers: what each keeps of a token. context: None is the model's, made smaller if its cache would not fit.
     cache_bytes: None is decided from the memory that is free. available: bytes, for tests; None asks the system.
 
     Raises InvalidParameter for a context that the model was not made for, OutOfMemory if it does not fit.

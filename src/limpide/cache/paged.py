@@ -15,21 +15,25 @@ from limpide.core.errors import OutOfMemory
 BLOCK_SIZE = 16
 
 
-def block_bytes(layers: Sequence[tuple[int, int]], dtype: torch.dtype, block_size: int = BLOCK_SIZE) -> int:
-    """Bytes that one block takes over all layers, given as (kv_heads, head_dim)."""
-    return sum(2 * heads * dim for heads, dim in layers) * block_size * dtype.itemsize
+KVShape = tuple[int, int, int]
+"""What a layer keeps of each token: (kv_heads, width of a key, width of a value). Widths may be 0."""
+
+
+def block_bytes(layers: Sequence[KVShape], dtype: torch.dtype, block_size: int = BLOCK_SIZE) -> int:
+    """Bytes that one block takes over all layers."""
+    return sum(heads * (key + value) for heads, key, value in layers) * block_size * dtype.itemsize
 
 
 class PagedCache(BlockTables):
     """Keys and values of many sequences in blocks of `block_size` positions.
 
-    layers: (kv_heads, head_dim) of each layer. The pools are reserved at once but take memory only where something
+    layers: what each layer keeps. The pools are reserved at once but take memory only where something
     is written: the system maps a page on its first touch. Raises OutOfMemory if the system refuses even that.
     """
 
     def __init__(
         self,
-        layers: Sequence[tuple[int, int]],
+        layers: Sequence[KVShape],
         num_blocks: int,
         block_size: int = BLOCK_SIZE,
         dtype: torch.dtype = torch.float32,
@@ -41,10 +45,10 @@ class PagedCache(BlockTables):
         try:
             self._pools: list[tuple[Tensor, Tensor]] = [
                 (
-                    torch.empty(num_blocks, block_size, heads, dim, dtype=dtype),
-                    torch.empty(num_blocks, block_size, heads, dim, dtype=dtype),
+                    torch.empty(num_blocks, block_size, heads, key, dtype=dtype),
+                    torch.empty(num_blocks, block_size, heads, value, dtype=dtype),
                 )
-                for heads, dim in layers
+                for heads, key, value in layers
             ]
         except RuntimeError as error:
             size = num_blocks * block_bytes(layers, dtype, block_size)
@@ -56,7 +60,7 @@ class PagedCache(BlockTables):
         self._offsets = np.arange(block_size, dtype=np.int64)
 
     def pool(self, layer: int) -> tuple[Tensor, Tensor]:
-        """Keys and values of a layer, each [num_blocks, block_size, kv_heads, head_dim]."""
+        """Keys and values of a layer, each [num_blocks, block_size, kv_heads, width]."""
         return self._pools[layer]
 
     def view(self, items: Sequence[tuple[Lease, int, int]]) -> StepView:

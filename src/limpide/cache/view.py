@@ -44,7 +44,7 @@ class StepView:
     def write(self, layer: int, k: Tensor, v: Tensor) -> None:
         """Store the step's keys and values of a layer, [T, kv_heads, head_dim] each."""
         for pool, new in zip(self.pages.pool(layer), (k, v), strict=True):
-            flat = pool.view(-1, *pool.shape[2:])
+            flat = pool.flatten(0, 1)
             if self._run is None:
                 flat.index_copy_(0, self.pages.slots, new.to(flat.dtype))
             else:
@@ -62,7 +62,7 @@ class StepView:
 
         def gather(pool: Tensor) -> Tensor:
             if lease.contiguous:
-                flat = pool.view(-1, *pool.shape[2:]).narrow(0, int(lease.table[0]) * size, length)
+                flat = pool.flatten(0, 1).narrow(0, int(lease.table[0]) * size, length)
             else:
                 flat = pool.index_select(0, blocks).flatten(0, 1)[:length]
             return flat.to(torch.float32)

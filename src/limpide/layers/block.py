@@ -6,10 +6,11 @@ from torch import Tensor, nn
 
 from limpide.layers.attention import Attention
 from limpide.layers.fused import FusedBlock
+from limpide.layers.mla import LatentAttention
 from limpide.layers.mlp import MLP
 from limpide.layers.moe import MoE
 from limpide.layers.norm import make_norm
-from limpide.layers.spec import BlockSpec, MLPSpec, MoESpec
+from limpide.layers.spec import AttentionSpec, BlockSpec, LatentAttentionSpec, MLPSpec, MoESpec
 from limpide.layers.step import Step
 from limpide.layers.weights import Weights
 
@@ -20,7 +21,7 @@ class Block(nn.Module):
     def __init__(self, spec: BlockSpec, weights: Weights, layer: int) -> None:
         super().__init__()
         self.spec = spec
-        self.attn = Attention(spec.attention, weights.at("attn"), layer)
+        self.attn = _mixer(spec.attention, weights.at("attn"), layer)
         self.mlp = _feed_forward(spec.feed_forward, weights.at("mlp"), layer)
         self.attn_norm = make_norm(spec.norm, weights.at("attn_norm"))
         self.mlp_norm = make_norm(spec.norm, weights.at("mlp_norm"))
@@ -63,6 +64,13 @@ class Block(nn.Module):
         if post_norm is not None:
             output = post_norm(output)
         return output if self.spec.residual_scale == 1.0 else output * self.spec.residual_scale
+
+
+def _mixer(spec: AttentionSpec | LatentAttentionSpec, weights: Weights, layer: int) -> Attention | LatentAttention:
+    """What lets a token see those before it."""
+    if isinstance(spec, LatentAttentionSpec):
+        return LatentAttention(spec, weights, layer)
+    return Attention(spec, weights, layer)
 
 
 def _feed_forward(spec: MLPSpec | MoESpec, weights: Weights, layer: int) -> MLP | MoE:

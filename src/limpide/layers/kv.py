@@ -44,7 +44,7 @@ class KVView(Protocol):
         """The storage itself, if it is paged."""
 
     def write(self, layer: int, k: Tensor, v: Tensor) -> None:
-        """Store the step's keys and values of a layer, [T, kv_heads, head_dim] each."""
+        """Store the step's keys and values of a layer, [T, kv_heads, width] each."""
 
     def read(self, layer: int, sequence: int) -> tuple[Tensor, Tensor]:
-        """Keys and values of a sequence, [kv_length, kv_heads, head_dim] each, in position order."""
+        """Keys and values of a sequence, [kv_length, kv_heads, width] each, in position order."""

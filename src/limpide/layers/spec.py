@@ -213,6 +213,53 @@ class AttentionSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class LatentAttentionSpec:
+    """Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434).
+
+    Keys and values of all heads are made from one latent vector per token, and only that is kept, beside one key part
+    with positions that all heads share. To the cache it is one key of `kv_latent` + rope dims, and no value.
+    """
+
+    heads: int
+    kv_latent: int
+    """Width of what keys and values are made of."""
+    nope_dim: int
+    """Width of a head's queries and keys without positions."""
+    value_dim: int
+    """Width of a head's values."""
+    scale: float
+    rope: RopeSpec
+    """On the part with positions, which is `rope.dims` wide."""
+    latent_norm: NormSpec
+    q_latent: int | None = None
+    """Width of what queries are made of; None: they are projected at once."""
+    mask: MaskSpec = field(default_factory=MaskSpec)
+    bias: bool = False
+    """On the projections down to the latents and on the output projection."""
+    joint_up: bool = True
+    """One matrix for the keys and values of all heads. False: two, per head, and the keys' is transposed."""
+
+    def __post_init__(self) -> None:
+        _positive("attention", self, "heads", "kv_latent", "nope_dim", "value_dim")
+        require(self.q_latent is None or self.q_latent > 0, "attention.q_latent", self.q_latent, "above zero, or None")
+
+    @property
+    def kv_heads(self) -> int:
+        """All heads share what is kept of a token."""
+        return 1
+
+    @property
+    def head_dim(self) -> int:
+        """Width of what is kept of a token."""
+        return self.kv_latent + self.rope.dims
+
+    @property
+    def softcap(self) -> None:
+        """Scores are taken as they are."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
 class GateClamp:
     """gpt-oss: gate = min(g, limit), up = clamp(u, ±limit), neurons = (up + 1) · gate · sigmoid(alpha · gate)."""
 
@@ -302,7 +349,7 @@ class BlockSpec:
     `attention`, a mixture of experts in that of `feed_forward`.
     """
 
-    attention: AttentionSpec
+    attention: AttentionSpec | LatentAttentionSpec
     feed_forward: MLPSpec | MoESpec
     norm: NormSpec
     placement: Literal["pre", "sandwich"] = "pre"
@@ -315,8 +362,8 @@ class BlockSpec:
     def __post_init__(self) -> None:
         _declared("block.layer_scalar", self.layer_scalar, False)
         _one_of("block.placement", self.placement, ("pre", "sandwich"))
-        for switch, value, kind in (
-            ("block.attention", self.attention, AttentionSpec),
-            ("block.feed_forward", self.feed_forward, MLPSpec | MoESpec),
+        for switch, value, kinds in (
+            ("block.attention", self.attention, (AttentionSpec, LatentAttentionSpec)),
+            ("block.feed_forward", self.feed_forward, (MLPSpec, MoESpec)),
         ):
-            require(isinstance(value, kind), switch, value, str(getattr(kind, "__name__", kind)))
+            require(isinstance(value, kinds), switch, value, " or ".join(kind.__name__ for kind in kinds))

@@ -97,7 +97,7 @@ class Family:
     from_hf: Callable[[ConfigReader], ModelSpec]
     tensors: tuple[TensorName, ...]
     unused_tensors: tuple[str, ...] = ()
-    """Patterns (fnmatch) of stored tensors that take no part in the computation."""
+    """Patterns (fnmatch) of stored tensors that take no part in the computation; `{n}` is the number of blocks."""
 
     def stored_names(self, spec: ModelSpec, kind: Kind, present: Container[str] = ()) -> Mapping[str, StoredTensor]:
         """Our names to the checkpoint's, for every tensor that this family can have.

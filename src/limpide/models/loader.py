@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from limpide.core.errors import CorruptModelFile
@@ -43,7 +43,9 @@ def load_weights(
     present = StoredTensors(checkpoint, stored_format(checkpoint))
     names = family.stored_names(spec, checkpoint.kind, present.tensors)
     stored = {ours: names[ours] for ours in shapes}
-    unused = family.unused_tensors + (() if not spec.tied else (names["lm_head.weight"].name,))
+    unused = [pattern.replace("{n}", str(len(spec.blocks))) for pattern in family.unused_tensors]
+    if spec.tied:
+        unused.append(names["lm_head.weight"].name)
     _check(checkpoint, present, shapes, stored, unused)
     return {ours: _load(present, tensor, ours, shapes[ours], numerics) for ours, tensor in stored.items()}
 
@@ -53,7 +55,7 @@ def _check(
     present: StoredTensors,
     shapes: Mapping[str, Shape],
     stored: Mapping[str, StoredTensor],
-    unused: tuple[str, ...],
+    unused: Sequence[str],
 ) -> None:
     """Compare what the description asks for with what the checkpoint has, before anything is read."""
     tensors = present.tensors

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from limpide.layers.spec import AttentionSpec, BlockSpec, MLPSpec, MoESpec, NormSpec
+from limpide.layers.spec import AttentionSpec, BlockSpec, LatentAttentionSpec, MLPSpec, MoESpec, NormSpec
 from limpide.models.spec import ModelSpec
 
 Shape = tuple[int, ...]
@@ -31,7 +31,7 @@ def _block(spec: BlockSpec, hidden: int) -> Shapes:
     norms = ["attn_norm", "mlp_norm"]
     if spec.placement == "sandwich":
         norms += ["attn_post_norm", "mlp_post_norm"]
-    shapes = _at("attn", _attention(spec.attention, hidden)) | _at("mlp", _feed_forward(spec.feed_forward, hidden))
+    shapes = _at("attn", _mixer(spec.attention, hidden)) | _at("mlp", _feed_forward(spec.feed_forward, hidden))
     for name in norms:
         shapes |= _at(name, _norm(spec.norm, hidden))
     return shapes
@@ -45,6 +45,10 @@ def _norm(spec: NormSpec, size: int) -> Shapes:
 
 def _linear(rows: int, cols: int, bias: bool) -> Shapes:
     return {"weight": (rows, cols), "bias": (rows,)} if bias else {"weight": (rows, cols)}
+
+
+def _mixer(spec: AttentionSpec | LatentAttentionSpec, hidden: int) -> Shapes:
+    return _latent(spec, hidden) if isinstance(spec, LatentAttentionSpec) else _attention(spec, hidden)
 
 
 def _attention(spec: AttentionSpec, hidden: int) -> Shapes:
@@ -77,6 +81,29 @@ def _moe(spec: MoESpec, hidden: int) -> Shapes:
     if spec.shared is not None:
         shapes |= _at("shared", _mlp(spec.shared, hidden))
     return shapes | _at("shared_gate", _linear(1, hidden, False)) if spec.shared_gate else shapes
+
+
+def _latent(spec: LatentAttentionSpec, hidden: int) -> Shapes:
+    queries, latent = spec.heads * (spec.nope_dim + spec.rope.dims), spec.kv_latent
+    shapes = (
+        _at("kv_down", _linear(latent + spec.rope.dims, hidden, spec.bias))
+        | _at("kv_norm", _norm(spec.latent_norm, latent))
+        | _at("o", _linear(hidden, spec.heads * spec.value_dim, spec.bias))
+    )
+    if spec.q_latent is None:
+        shapes |= _at("q", _linear(queries, hidden, False))
+    else:
+        shapes |= (
+            _at("q_down", _linear(spec.q_latent, hidden, spec.bias))
+            | _at("q_norm", _norm(spec.latent_norm, spec.q_latent))
+            | _at("q_up", _linear(queries, spec.q_latent, False))
+        )
+    if spec.joint_up:
+        return shapes | {"kv_up.weight": (spec.heads * (spec.nope_dim + spec.value_dim), latent)}
+    return shapes | {
+        "k_up.weight": (spec.heads, latent, spec.nope_dim),
+        "v_up.weight": (spec.heads, spec.value_dim, latent),
+    }
 
 
 def _mlp(spec: MLPSpec, hidden: int) -> Shapes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from limpide.core.errors import UnsupportedArchitecture, UnsupportedConfig
 from limpide.formats import Checkpoint
-from limpide.models import gemma3, llama
+from limpide.models import deepseek3, gemma3, llama
 from limpide.models.config import HARMLESS_GGUF, HARMLESS_HF, ConfigReader
 from limpide.models.family import Family
 from limpide.models.quantization import KEY, stored_format
@@ -13,6 +13,7 @@ from limpide.models.spec import ModelSpec
 FAMILIES: tuple[Family, ...] = (
     llama.FAMILY,
     gemma3.FAMILY,
+    deepseek3.FAMILY,
 )
 
 

@@ -9,6 +9,7 @@ from limpide.layers.spec import (
     BlockSpec,
     DivisorScaling,
     GateClamp,
+    LatentAttentionSpec,
     LinearScaling,
     Llama3Scaling,
     LongRopeScaling,
@@ -28,6 +29,7 @@ __all__ = [
     "BlockSpec",
     "DivisorScaling",
     "GateClamp",
+    "LatentAttentionSpec",
     "LinearScaling",
     "Llama3Scaling",
     "LongRopeScaling",
@@ -81,6 +83,12 @@ class ModelSpec:
         )
 
     @property
-    def kv_shapes(self) -> tuple[tuple[int, int], ...]:
-        """Per layer (kv_heads, head_dim): what a cache has to hold."""
-        return tuple((b.attention.kv_heads, b.attention.head_dim) for b in self.blocks)
+    def kv_shapes(self) -> tuple[tuple[int, int, int], ...]:
+        """Per layer (kv_heads, width of a key, width of a value): what a cache has to hold of each token."""
+        return tuple(_kv_shape(block) for block in self.blocks)
+
+
+def _kv_shape(block: BlockSpec) -> tuple[int, int, int]:
+    attention = block.attention
+    width = 0 if isinstance(attention, LatentAttentionSpec) else attention.head_dim
+    return attention.kv_heads, attention.head_dim, width

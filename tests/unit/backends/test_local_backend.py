@@ -195,7 +195,7 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
         LocalBackend.open(tmp_path / "nothing.gguf")
 
 
-LAYERS = [(8, 128)] * 32  # 2 MB per block in fp16: a model of 8 billion parameters
+LAYERS = [(8, 128, 128)] * 32  # 2 MB per block in fp16: a model of 8 billion parameters
 
 
 @pytest.mark.parametrize(
