@@ -133,7 +133,7 @@ def plain_logits(model: CausalLM, tokens: Tensor, taps: Taps | None = None) -> T
 
 def stepped_logits(model: CausalLM, sequences: list[Tensor], counts: list[list[int]]) -> list[Tensor]:
     """Logits of every token when each step computes `counts[step][sequence]` tokens of each sequence, paged."""
-    cache = PagedCache(model.spec.kv_shapes, num_blocks=64, block_size=4)
+    cache = PagedCache(model.spec.kv_shapes, num_blocks=64, block_size=4, states=model.spec.state_shapes)
     leases = [cache.open() for _ in sequences]
     for lease, tokens in zip(leases, sequences, strict=True):
         assert cache.reserve(lease, len(tokens))

@@ -26,6 +26,7 @@ class ScriptedSpec:
     context: int
     family: str = "scripted"
     kv_shapes: tuple[tuple[int, int, int], ...] = ((1, 1, 1),)
+    state_shapes: tuple[()] = ()
 
 
 class ScriptedModel:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from limpide.cache.states import LayerState, States
 from limpide.cache.tables import BlockTables, Lease
 from limpide.cache.view import Pages, StepView
 from limpide.core.errors import OutOfMemory
@@ -27,7 +28,8 @@ def block_bytes(layers: Sequence[KVShape], dtype: torch.dtype, block_size: int =
 class PagedCache(BlockTables):
     """Keys and values of many sequences in blocks of `block_size` positions.
 
-    layers: what each layer keeps. The pools are reserved at once but take memory only where something
+    layers: what each layer keeps of a token; states: what it carries along a sequence. A state is that of one position,
+    so with states no prefix is shared. The pools are reserved at once but take memory only where something
     is written: the system maps a page on its first touch. Raises OutOfMemory if the system refuses even that.
     """
 
@@ -39,8 +41,10 @@ class PagedCache(BlockTables):
         dtype: torch.dtype = torch.float32,
         *,
         max_sequences: int = 32,
+        states: Sequence[LayerState] = (),
     ) -> None:
-        super().__init__(num_blocks, block_size, max_sequences)
+        super().__init__(num_blocks, block_size, max_sequences, share_prefixes=not any(states))
+        self._states = States(states, max_sequences)
         self.dtype = dtype
         try:
             self._pools: list[tuple[Tensor, Tensor]] = [
@@ -58,6 +62,12 @@ class PagedCache(BlockTables):
             ) from error
         self._tables = torch.from_numpy(self.tables)
         self._offsets = np.arange(block_size, dtype=np.int64)
+
+    def open(self) -> Lease:
+        """A lease without blocks, whose sequence has not begun."""
+        lease = super().open()
+        self._states.forget(lease.row)
+        return lease
 
     def pool(self, layer: int) -> tuple[Tensor, Tensor]:
         """Keys and values of a layer, each [num_blocks, block_size, kv_heads, width]."""
@@ -79,7 +89,7 @@ class PagedCache(BlockTables):
             else:
                 slots, run = torch.from_numpy(self._slots(lease, start, count)), None
             pages = Pages(size, slots, tables, self.pool)
-            return StepView([lease], [0, count], [start + count], pages, run)
+            return StepView([lease], [0, count], [start + count], pages, run=run, states=self._states)
         leases, starts, lengths, slots_of = [], [0], [], []
         for lease, start, count in items:
             leases.append(lease)
@@ -89,7 +99,7 @@ class PagedCache(BlockTables):
         width = max(lease.num_blocks for lease in leases)
         tables = torch.from_numpy(self.tables[[lease.row for lease in leases], :width])
         pages = Pages(size, torch.from_numpy(np.concatenate(slots_of)), tables, self.pool)
-        return StepView(leases, starts, lengths, pages, None)
+        return StepView(leases, starts, lengths, pages, run=None, states=self._states)
 
     def _slots(self, lease: Lease, start: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         size = self.block_size

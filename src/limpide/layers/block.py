@@ -5,12 +5,22 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from limpide.layers.attention import Attention
+from limpide.layers.deltanet import DeltaNet
 from limpide.layers.fused import FusedBlock
+from limpide.layers.mamba import Mamba2
 from limpide.layers.mla import LatentAttention
 from limpide.layers.mlp import MLP
 from limpide.layers.moe import MoE
 from limpide.layers.norm import make_norm
-from limpide.layers.spec import AttentionSpec, BlockSpec, LatentAttentionSpec, MLPSpec, MoESpec
+from limpide.layers.spec import (
+    BlockSpec,
+    DeltaNetSpec,
+    LatentAttentionSpec,
+    Mamba2Spec,
+    MixerSpec,
+    MLPSpec,
+    MoESpec,
+)
 from limpide.layers.step import Step
 from limpide.layers.weights import Weights
 
@@ -66,10 +76,13 @@ class Block(nn.Module):
         return output if self.spec.residual_scale == 1.0 else output * self.spec.residual_scale
 
 
-def _mixer(spec: AttentionSpec | LatentAttentionSpec, weights: Weights, layer: int) -> Attention | LatentAttention:
-    """What lets a token see those before it."""
+def _mixer(spec: MixerSpec, weights: Weights, layer: int) -> Attention | LatentAttention | Mamba2 | DeltaNet:
     if isinstance(spec, LatentAttentionSpec):
         return LatentAttention(spec, weights, layer)
+    if isinstance(spec, Mamba2Spec):
+        return Mamba2(spec, weights, layer)
+    if isinstance(spec, DeltaNetSpec):
+        return DeltaNet(spec, weights, layer)
     return Attention(spec, weights, layer)
 
 

@@ -107,6 +107,8 @@ class FusedBlock:
 def heads_of(spec: BlockSpec) -> paged.Heads:
     """The shape of a block's attention as the kernels want it."""
     attention = spec.attention
+    if not isinstance(attention, AttentionSpec):
+        raise TypeError("the kernels want grouped-query attention")
     window = attention.mask.size if attention.mask.kind == "window" else 0
     return paged.Heads(attention.heads, attention.kv_heads, attention.head_dim, attention.scale, window)
 

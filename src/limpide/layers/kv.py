@@ -48,3 +48,9 @@ class KVView(Protocol):
 
     def read(self, layer: int, sequence: int) -> tuple[Tensor, Tensor]:
         """Keys and values of a sequence, [kv_length, kv_heads, width] each, in position order."""
+
+    def read_state(self, layer: int, sequence: int) -> tuple[Tensor, ...] | None:
+        """What a recurrent layer kept of a sequence before this step; None if it begins here. Not to be modified."""
+
+    def write_state(self, layer: int, sequence: int, state: tuple[Tensor, ...]) -> None:
+        """What it keeps of all positions up to the step's end, in the shapes that its description tells."""

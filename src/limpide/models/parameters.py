@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from limpide.layers.spec import AttentionSpec, BlockSpec, LatentAttentionSpec, MLPSpec, MoESpec, NormSpec
+from limpide.layers.spec import (
+    AttentionSpec,
+    BlockSpec,
+    DeltaNetSpec,
+    LatentAttentionSpec,
+    Mamba2Spec,
+    MixerSpec,
+    MLPSpec,
+    MoESpec,
+    NormSpec,
+)
 from limpide.models.spec import ModelSpec
 
 Shape = tuple[int, ...]
@@ -47,8 +57,12 @@ def _linear(rows: int, cols: int, bias: bool) -> Shapes:
     return {"weight": (rows, cols), "bias": (rows,)} if bias else {"weight": (rows, cols)}
 
 
-def _mixer(spec: AttentionSpec | LatentAttentionSpec, hidden: int) -> Shapes:
-    return _latent(spec, hidden) if isinstance(spec, LatentAttentionSpec) else _attention(spec, hidden)
+def _mixer(spec: MixerSpec, hidden: int) -> Shapes:
+    if isinstance(spec, LatentAttentionSpec):
+        return _latent(spec, hidden)
+    if isinstance(spec, Mamba2Spec):
+        return _mamba(spec, hidden)
+    return _deltanet(spec, hidden) if isinstance(spec, DeltaNetSpec) else _attention(spec, hidden)
 
 
 def _attention(spec: AttentionSpec, hidden: int) -> Shapes:
@@ -103,6 +117,32 @@ def _latent(spec: LatentAttentionSpec, hidden: int) -> Shapes:
     return shapes | {
         "k_up.weight": (spec.heads, latent, spec.nope_dim),
         "v_up.weight": (spec.heads, spec.value_dim, latent),
+    }
+
+
+def _mamba(spec: Mamba2Spec, hidden: int) -> Shapes:
+    vectors = dict.fromkeys(("dt_bias", "decay", "skip"), (spec.heads,))
+    return (
+        _at("input", _linear(spec.inner + spec.channels + spec.heads, hidden, spec.bias))
+        | _at("conv", _linear(spec.channels, spec.kernel, spec.conv_bias))
+        | vectors
+        | {"norm.weight": (spec.inner,)}
+        | _at("o", _linear(hidden, spec.inner, spec.bias))
+    )
+
+
+def _deltanet(spec: DeltaNetSpec, hidden: int) -> Shapes:
+    values = spec.value_heads * spec.value_dim
+    return {
+        "qkv.weight": (spec.channels, hidden),
+        "gate.weight": (values, hidden),
+        "rate.weight": (spec.value_heads, hidden),
+        "dt.weight": (spec.value_heads, hidden),
+        "conv.weight": (spec.channels, spec.kernel),
+        "dt_bias": (spec.value_heads,),
+        "decay": (spec.value_heads,),
+        "norm.weight": (spec.value_dim,),
+        "o.weight": (hidden, values),
     }
 
 

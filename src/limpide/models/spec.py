@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from limpide.layers.spec import (
+    RECURRENT,
     AttentionSpec,
     BlockSpec,
+    DeltaNetSpec,
     DivisorScaling,
     GateClamp,
     LatentAttentionSpec,
     LinearScaling,
     Llama3Scaling,
     LongRopeScaling,
+    Mamba2Spec,
     MaskSpec,
     MLPSpec,
     MoESpec,
@@ -27,6 +30,7 @@ from limpide.layers.spec import (
 __all__ = [
     "AttentionSpec",
     "BlockSpec",
+    "DeltaNetSpec",
     "DivisorScaling",
     "GateClamp",
     "LatentAttentionSpec",
@@ -34,6 +38,7 @@ __all__ = [
     "Llama3Scaling",
     "LongRopeScaling",
     "MLPSpec",
+    "Mamba2Spec",
     "MaskSpec",
     "MoESpec",
     "ModelSpec",
@@ -87,8 +92,15 @@ class ModelSpec:
         """Per layer (kv_heads, width of a key, width of a value): what a cache has to hold of each token."""
         return tuple(_kv_shape(block) for block in self.blocks)
 
+    @property
+    def state_shapes(self) -> tuple[tuple[tuple[int, ...], ...], ...]:
+        """Per layer: shapes of what a recurrent one carries along a sequence."""
+        return tuple(b.attention.state_shapes if isinstance(b.attention, RECURRENT) else () for b in self.blocks)
+
 
 def _kv_shape(block: BlockSpec) -> tuple[int, int, int]:
     attention = block.attention
+    if isinstance(attention, RECURRENT):
+        return 0, 0, 0
     width = 0 if isinstance(attention, LatentAttentionSpec) else attention.head_dim
     return attention.kv_heads, attention.head_dim, width

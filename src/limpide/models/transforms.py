@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from limpide.layers.weights import Weight
-from limpide.models.spec import BlockSpec
+from limpide.models.spec import AttentionSpec, BlockSpec
 from limpide.quant import Layout, QuantTensor
 
 
@@ -52,6 +52,8 @@ class RopeRows:
         if block is None:
             raise TypeError("only tensors of a block have heads")
         attention = block.attention
+        if not isinstance(attention, AttentionSpec):
+            raise TypeError("only grouped-query attention has heads of queries and keys")
         heads = attention.heads if self.heads == "q" else attention.kv_heads
         rows = torch.arange(heads * attention.head_dim)
         return rows.view(heads, attention.head_dim // 2, 2).transpose(1, 2).reshape(-1)
