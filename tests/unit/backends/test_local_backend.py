@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from limpide.backends.local import LocalBackend
-from limpide.backends.memory import plan_cache
+from limpide.backends.memory import plan_batch, plan_cache
 from limpide.core.errors import (
     ChatUnsupported,
     ContextExceeded,
@@ -219,3 +219,11 @@ def test_a_context_that_can_not_be_held_is_refused() -> None:
         plan_cache(LAYERS, torch.float16, model_context=8192, context=None, cache_bytes=1000)
     with pytest.raises(InvalidParameter):
         plan_cache(LAYERS, torch.float16, model_context=8192, context=8193, cache_bytes=None)
+
+
+def test_fewer_sequences_run_at_once_where_their_states_are_large() -> None:
+    layer = ((3, 8448), (16, 8576), (128, 64, 128))  # of a large hybrid: 9.6 MB in two sides
+    assert plan_batch([()] * 4, 32, available=1 << 30) == 32
+    assert plan_batch([layer, ()] * 36, 32, available=64 << 30) == 32
+    assert plan_batch([layer, ()] * 36, 32, available=8 << 30) == 6
+    assert plan_batch([layer, ()] * 36, 32, available=1 << 20) == 1
