@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gguf
 import numpy as np
 import torch
+from tiny_row import Tiny
 from torch import Tensor
 from transformers import DeepseekV3Config, PreTrainedConfig
 
@@ -153,11 +155,23 @@ def _convert_legacy(name: str, values: np.ndarray, config: Any) -> Parts:
 _DEEPSEEK2 = gguf.MODEL_ARCH.DEEPSEEK2
 _SPLIT, _LEGACY = Written(_describe_mla, _convert_mla), Written(_describe_legacy, _convert_legacy)
 
-OWN: tuple[tuple[str, Callable[[], PreTrainedConfig], gguf.MODEL_ARCH, Written], ...] = (
-    ("mla", _deepseek(), _DEEPSEEK2, _SPLIT),
-    ("mla-yarn-legacy-gguf", _deepseek(rope_parameters=_YARN), _DEEPSEEK2, _LEGACY),
-    ("mla-biases", _deepseek(attention_bias=True, tie_word_embeddings=True), _DEEPSEEK2, _SPLIT),
-    (
+
+def _moves(model: Any) -> None:
+    """Corrections of the choice of experts are no parameters."""
+    for name, buffer in model.named_buffers():
+        if name.endswith("correction_bias"):
+            buffer.add_(torch.randn_like(buffer) * 0.3)
+
+
+def _row(name: str, config: Callable[[], PreTrainedConfig], arch: gguf.MODEL_ARCH, written: Written) -> Tiny:
+    return Tiny(name, config, arch, written=partial(write, arch, written), prepare=_moves)
+
+
+OWN: tuple[Tiny, ...] = (
+    _row("mla", _deepseek(), _DEEPSEEK2, _SPLIT),
+    _row("mla-yarn-legacy-gguf", _deepseek(rope_parameters=_YARN), _DEEPSEEK2, _LEGACY),
+    _row("mla-biases", _deepseek(attention_bias=True, tie_word_embeddings=True), _DEEPSEEK2, _SPLIT),
+    _row(
         "deepseek3",
         _deepseek(
             first_k_dense_replace=1,
@@ -173,6 +187,5 @@ OWN: tuple[tuple[str, Callable[[], PreTrainedConfig], gguf.MODEL_ARCH, Written],
         _DEEPSEEK2,
         _SPLIT,
     ),
-    ("mla-direct-queries", _deepseek(q_lora_rank=None, qk_nope_head_dim=32), _DEEPSEEK2, _SPLIT),
+    _row("mla-direct-queries", _deepseek(q_lora_rank=None, qk_nope_head_dim=32), _DEEPSEEK2, _SPLIT),
 )
-"""Name, config, GGUF architecture and how to write it."""

@@ -168,6 +168,7 @@ class LocalBackend:
         except BaseException:
             checkpoint.close()
             raise
+        model.settle(backend.info.context)
         backend._why_no_text = trouble
         hashed.start()
         return backend

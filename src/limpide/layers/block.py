@@ -12,6 +12,7 @@ from limpide.layers.mla import LatentAttention
 from limpide.layers.mlp import MLP
 from limpide.layers.moe import MoE
 from limpide.layers.norm import make_norm
+from limpide.layers.per_layer import PerLayerUpdate
 from limpide.layers.spec import (
     BlockSpec,
     DeltaNetSpec,
@@ -38,6 +39,9 @@ class Block(nn.Module):
         sandwich = spec.placement == "sandwich"
         self.attn_post_norm = make_norm(spec.norm, weights.at("attn_post_norm")) if sandwich else None
         self.mlp_post_norm = make_norm(spec.norm, weights.at("mlp_post_norm")) if sandwich else None
+        self.per_layer = PerLayerUpdate(spec.norm, weights.at("per_layer")) if spec.per_layer_input else None
+        self.scalar = nn.Parameter(weights.vector("scalar"), requires_grad=False) if spec.layer_scalar else None
+        self._layer = layer
         self._tap = f"blocks.{layer}."
         self._fused = FusedBlock.of(self)
 
@@ -68,7 +72,19 @@ class Block(nn.Module):
         if taps is not None:
             update = taps(here + "mlp.update", update)
         x = x + update
+        if self.per_layer is not None:
+            x = self._with_per_layer(x, step)
+        if self.scalar is not None:
+            x = x * self.scalar
         return x if taps is None else taps(here + "output", x)
+
+    def _with_per_layer(self, x: Tensor, step: Step) -> Tensor:
+        if self.per_layer is None or step.per_layer is None:
+            raise AssertionError("the block wants its part of a second embedding")
+        update: Tensor = self.per_layer(x, step.per_layer[:, self._layer])
+        if step.taps is not None:
+            update = step.taps(self._tap + "per_layer.update", update)
+        return x + update
 
     def _update(self, output: Tensor, post_norm: nn.Module | None) -> Tensor:
         if post_norm is not None:

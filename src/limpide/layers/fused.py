@@ -35,6 +35,8 @@ class FusedBlock:
         attention, attn, mlp = block.spec.attention, block.attn, block.mlp
         if not isinstance(attn, Attention) or not isinstance(mlp, MLP) or attention.rope is None or mlp.gate is None:
             raise TypeError("the kernels want grouped-query attention with rope, and an MLP with a gate")
+        if attn.k is None or attn.v is None:
+            raise TypeError("the kernels want keys and values of the block's own")
         self._gate = gate
         self._heads = heads_of(block.spec)
         self._rope = attention.rope

@@ -171,6 +171,10 @@ class QueryTemperature:
     period: int
     offset: int = 0
 
+    def __post_init__(self) -> None:
+        _positive("attention.q_temperature", self, "period")
+        require(self.offset >= 0, "attention.q_temperature.offset", self.offset, "zero or above")
+
 
 @dataclass(frozen=True, slots=True)
 class AttentionSpec:
@@ -196,16 +200,15 @@ class AttentionSpec:
     qkv_bias: bool = False
     out_bias: bool = False
     q_temperature: QueryTemperature | None = None
-    """Declared (Llama 4, Ministral 3)."""
+    """What queries are multiplied by after rope (Llama 4, Ministral 3)."""
     kv_source_layer: int | None = None
-    """Declared (Gemma 4): use the keys and values of an earlier layer."""
+    """Attend to the keys and values of this earlier layer; the layer has none of its own (Gemma 4)."""
     k_eq_v: bool = False
-    """Declared (Gemma 4): values are the keys, before their norm."""
+    """Values are the keys as projected, before their norm and rope (Gemma 4)."""
 
     def __post_init__(self) -> None:
-        _declared("attention.q_temperature", self.q_temperature)
-        _declared("attention.kv_source_layer", self.kv_source_layer)
-        _declared("attention.k_eq_v", self.k_eq_v, False)
+        source = self.kv_source_layer
+        require(source is None or source >= 0, "attention.kv_source_layer", source, "a layer's number")
         ok = self.heads > 0 and self.kv_heads > 0 and self.head_dim > 0 and self.heads % self.kv_heads == 0
         shape = (self.heads, self.kv_heads, self.head_dim)
         require(ok, "attention heads, kv_heads, head_dim", shape, "above zero, heads a multiple of kv_heads")
@@ -438,11 +441,13 @@ class BlockSpec:
     """Norm before each sublayer, or before and after."""
     residual_scale: float = 1.0
     """What each sublayer's output is multiplied by before it joins the residual stream."""
+    per_layer_input: int = 0
+    """Width of the block's own part of a second embedding, which it mixes in at its end (Gemma 3n, 4). 0: none."""
     layer_scalar: bool = False
-    """Declared (Gemma 4): the block's result is multiplied by one stored number."""
+    """The block's result is multiplied by one stored number (Gemma 4)."""
 
     def __post_init__(self) -> None:
-        _declared("block.layer_scalar", self.layer_scalar, False)
+        require(self.per_layer_input >= 0, "block.per_layer_input", self.per_layer_input, "zero or above")
         _one_of("block.placement", self.placement, ("pre", "sandwich"))
         for switch, value, kinds in (
             ("block.attention", self.attention, get_args(MixerSpec)),

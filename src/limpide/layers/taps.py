@@ -37,6 +37,7 @@ BLOCK_POINTS: dict[str, str] = {
     "moe.shared": "[T, hidden] what the expert adds that every token uses; its gate, up and neurons are those of `mlp`",
     "mlp.output": "[T, hidden] after the down projection, before a post-norm",
     "mlp.update": "[T, hidden] what the MLP adds to the residual stream",
+    "per_layer.update": "[T, hidden] what a second embedding adds to the residual stream, in models that have one",
     "output": "[T, hidden] the residual stream after the block",
 }
 """Points of one block, written `blocks.N.` and the name; T are the step's flat tokens."""

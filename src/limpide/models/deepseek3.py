@@ -6,8 +6,9 @@ import math
 from dataclasses import replace
 
 from limpide.formats import Checkpoint
+from limpide.models import experts, names
 from limpide.models.config import ConfigReader
-from limpide.models.family import Family, TensorName, experts, module
+from limpide.models.family import Family, TensorName, module
 from limpide.models.rope_config import gguf_scaling, hf_rope
 from limpide.models.spec import (
     BlockSpec,
@@ -120,7 +121,7 @@ def _hf_experts(config: ConfigReader) -> MoESpec:
     config.only("scoring_func", ("sigmoid",), "sigmoid")
     config.only("topk_method", ("noaux_tc",), "noaux_tc")
     config.only("moe_layer_freq", (1,), "1")
-    config.harmless("ep_size", "aux_loss_alpha", "seq_aux", "output_router_logits", "router_aux_loss_coef")
+    config.harmless("ep_size", "aux_loss_alpha", "seq_aux", *experts.HF_TRAINING)
     router = RouterSpec(
         experts=config.integer("n_routed_experts"),
         chosen=config.integer("num_experts_per_tok"),
@@ -136,10 +137,10 @@ def _hf_experts(config: ConfigReader) -> MoESpec:
 
 def _gguf_experts(config: ConfigReader, *, choice_bias: bool) -> MoESpec:
     config.only("expert_gating_func", (_SIGMOID,), f"{_SIGMOID}, a sigmoid")
-    experts = config.integer("expert_count")
-    groups, kept = _GROUPS if experts == _V3_EXPERTS else (1, 1)
+    count = config.integer("expert_count")
+    groups, kept = _GROUPS if count == _V3_EXPERTS else (1, 1)
     router = RouterSpec(
-        experts=experts,
+        experts=count,
         chosen=config.integer("expert_used_count"),
         score="sigmoid",
         renormalise=config.boolean("expert_weights_norm", False),
@@ -193,47 +194,28 @@ def _spec(
     return ModelSpec("deepseek3", vocab_size, hidden, context, blocks=blocks, norm=norm, tied=tied)
 
 
+_LAYER, _ATTENTION = "model.layers.{b}", "model.layers.{b}.self_attn"
+
 TENSORS: tuple[TensorName, ...] = (
-    *module("embed", "model.embed_tokens", "token_embd"),
-    *module("blocks.{b}.attn_norm", "model.layers.{b}.input_layernorm", "blk.{b}.attn_norm"),
-    *module("blocks.{b}.attn.q", "model.layers.{b}.self_attn.q_proj", "blk.{b}.attn_q"),
-    *module("blocks.{b}.attn.q_down", "model.layers.{b}.self_attn.q_a_proj", "blk.{b}.attn_q_a"),
-    *module("blocks.{b}.attn.q_norm", "model.layers.{b}.self_attn.q_a_layernorm", "blk.{b}.attn_q_a_norm"),
-    *module("blocks.{b}.attn.q_up", "model.layers.{b}.self_attn.q_b_proj", "blk.{b}.attn_q_b"),
-    *module("blocks.{b}.attn.kv_down", "model.layers.{b}.self_attn.kv_a_proj_with_mqa", "blk.{b}.attn_kv_a_mqa"),
-    *module("blocks.{b}.attn.kv_norm", "model.layers.{b}.self_attn.kv_a_layernorm", "blk.{b}.attn_kv_a_norm"),
-    *module("blocks.{b}.attn.kv_up", "model.layers.{b}.self_attn.kv_b_proj", "blk.{b}.attn_kv_b"),
-    *module("blocks.{b}.attn.k_up", "model.layers.{b}.self_attn.k_b_proj", "blk.{b}.attn_k_b"),
-    *module("blocks.{b}.attn.v_up", "model.layers.{b}.self_attn.v_b_proj", "blk.{b}.attn_v_b"),
-    *module("blocks.{b}.attn.o", "model.layers.{b}.self_attn.o_proj", "blk.{b}.attn_output"),
-    *module("blocks.{b}.mlp_norm", "model.layers.{b}.post_attention_layernorm", "blk.{b}.ffn_norm"),
-    *module("blocks.{b}.mlp.gate", "model.layers.{b}.mlp.gate_proj", "blk.{b}.ffn_gate"),
-    *module("blocks.{b}.mlp.up", "model.layers.{b}.mlp.up_proj", "blk.{b}.ffn_up"),
-    *module("blocks.{b}.mlp.down", "model.layers.{b}.mlp.down_proj", "blk.{b}.ffn_down"),
-    *module("blocks.{b}.mlp.router", "model.layers.{b}.mlp.gate", "blk.{b}.ffn_gate_inp"),
+    *names.OUTER,
+    *names.norms(),
+    *module("blocks.{b}.attn.q", f"{_ATTENTION}.q_proj", "blk.{b}.attn_q"),
+    *module("blocks.{b}.attn.q_down", f"{_ATTENTION}.q_a_proj", "blk.{b}.attn_q_a"),
+    *module("blocks.{b}.attn.q_norm", f"{_ATTENTION}.q_a_layernorm", "blk.{b}.attn_q_a_norm"),
+    *module("blocks.{b}.attn.q_up", f"{_ATTENTION}.q_b_proj", "blk.{b}.attn_q_b"),
+    *module("blocks.{b}.attn.kv_down", f"{_ATTENTION}.kv_a_proj_with_mqa", "blk.{b}.attn_kv_a_mqa"),
+    *module("blocks.{b}.attn.kv_norm", f"{_ATTENTION}.kv_a_layernorm", "blk.{b}.attn_kv_a_norm"),
+    *module("blocks.{b}.attn.kv_up", f"{_ATTENTION}.kv_b_proj", "blk.{b}.attn_kv_b"),
+    *module("blocks.{b}.attn.k_up", f"{_ATTENTION}.k_b_proj", "blk.{b}.attn_k_b"),
+    *module("blocks.{b}.attn.v_up", f"{_ATTENTION}.v_b_proj", "blk.{b}.attn_v_b"),
+    *module("blocks.{b}.attn.o", f"{_ATTENTION}.o_proj", "blk.{b}.attn_output"),
+    *names.MLP,
+    *experts.router(f"{_LAYER}.mlp.gate"),
     TensorName(
-        "blocks.{b}.mlp.router.choice_bias",
-        "model.layers.{b}.mlp.gate.e_score_correction_bias",
-        "blk.{b}.exp_probs_b.bias",
+        "blocks.{b}.mlp.router.choice_bias", f"{_LAYER}.mlp.gate.e_score_correction_bias", "blk.{b}.exp_probs_b.bias"
     ),
-    *experts(
-        "blocks.{b}.mlp.experts.gate",
-        "model.layers.{b}.mlp.experts.{e}.gate_proj.weight",
-        "blk.{b}.ffn_gate_exps.weight",
-    ),
-    *experts(
-        "blocks.{b}.mlp.experts.up", "model.layers.{b}.mlp.experts.{e}.up_proj.weight", "blk.{b}.ffn_up_exps.weight"
-    ),
-    *experts(
-        "blocks.{b}.mlp.experts.down",
-        "model.layers.{b}.mlp.experts.{e}.down_proj.weight",
-        "blk.{b}.ffn_down_exps.weight",
-    ),
-    *module("blocks.{b}.mlp.shared.gate", "model.layers.{b}.mlp.shared_experts.gate_proj", "blk.{b}.ffn_gate_shexp"),
-    *module("blocks.{b}.mlp.shared.up", "model.layers.{b}.mlp.shared_experts.up_proj", "blk.{b}.ffn_up_shexp"),
-    *module("blocks.{b}.mlp.shared.down", "model.layers.{b}.mlp.shared_experts.down_proj", "blk.{b}.ffn_down_shexp"),
-    *module("norm", "model.norm", "output_norm"),
-    *module("lm_head", "lm_head", "output"),
+    *experts.apart(f"{_LAYER}.mlp.experts"),
+    *experts.shared(f"{_LAYER}.mlp.shared_experts"),
 )
 
 FAMILY = Family(

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from limpide.formats import Checkpoint
 from limpide.models.config import ConfigReader
+from limpide.models.renamed import renamed
 from limpide.models.spec import BlockSpec, ModelSpec, MoESpec
-from limpide.models.transforms import Reshaping, Transform
+from limpide.models.transforms import Shape, Transform
 from limpide.quant import Layout
 
 Kind = Literal["gguf", "safetensors"]
 
 _PLAIN = Layout()
-PLAIN = frozenset({"F32", "F16", "BF16"})
-"""Formats without blocks. Blocks run along a matrix's rows, so with them no checkpoint turns a matrix over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +53,16 @@ class StoredTensor:
             return (self.name,)
         return tuple(self.name.replace("{e}", str(e)) for e in range(self.block.feed_forward.router.experts))
 
-    def layout_of(self, stored_format: str) -> Layout:
-        """How matrices of experts are laid out in numbers of this format."""
-        layout = self.layout or Layout()
-        return layout if stored_format in PLAIN else replace(layout, transposed=False)
+    @property
+    def first(self) -> str:
+        """The first of these names: it stands for all."""
+        return self.name.replace("{e}", "0")
 
-    def stored_shape(self, shape: tuple[int, ...], stored_format: str) -> tuple[int, ...]:
-        """What a tensor of ours, or each matrix of a stack in tensors of their own, is in the checkpoint."""
+    def shape(self, ours: Shape) -> Shape:
+        """The stored shape of a tensor that has the shape `ours` once it is loaded; of each, if there are several."""
         if self.layout is not None:
-            return self.layout_of(stored_format).stored_shape(shape[1:] if "{e}" in self.name else shape)
-        return self.transform.stored_shape(shape) if isinstance(self.transform, Reshaping) else shape
+            return self.layout.stored_shape(ours[1:] if "{e}" in self.name else ours)
+        return ours if self.transform is None else self.transform.stored_shape(ours, self.block)
 
 
 def module(
@@ -90,14 +89,24 @@ class Family:
 
     name: str
     gguf_architectures: tuple[str, ...]
-    """Values of `general.architecture`."""
+    """Values of `general.architecture`. Several families may share one: the first that `claims` the file has it."""
     hf_model_types: tuple[str, ...]
     hf_architectures: tuple[str, ...]
     from_gguf: Callable[[ConfigReader, Checkpoint], ModelSpec]
     from_hf: Callable[[ConfigReader], ModelSpec]
     tensors: tuple[TensorName, ...]
+    claims: Callable[[Mapping[str, Any]], bool] = lambda config: True
+    """Whether a GGUF file of a shared architecture is this family's."""
     unused_tensors: tuple[str, ...] = ()
     """Patterns (fnmatch) of stored tensors that take no part in the computation; `{n}` is the number of blocks."""
+    hf_prefixes: tuple[tuple[str, str], ...] = ()
+    """Beginnings of names in some Hugging Face files, and what `tensors` has in their place."""
+
+    def view(self, checkpoint: Checkpoint) -> Checkpoint:
+        """The checkpoint under the names of `tensors`."""
+        if checkpoint.kind == "gguf" or not self.hf_prefixes:
+            return checkpoint
+        return renamed(checkpoint, self.hf_prefixes)
 
     def stored_names(self, spec: ModelSpec, kind: Kind, present: Container[str] = ()) -> Mapping[str, StoredTensor]:
         """Our names to the checkpoint's, for every tensor that this family can have.
@@ -107,7 +116,7 @@ class Family:
         names: dict[str, StoredTensor] = {}
         for row in self.tensors:
             for ours, stored in _in_blocks(row, spec, kind):
-                if ours not in names or (names[ours].names[0] not in present and stored.names[0] in present):
+                if ours not in names or (names[ours].first not in present and stored.first in present):
                     names[ours] = stored
         return names
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
+from torch import Tensor
+
 from limpide.core.errors import CorruptModelFile
 from limpide.core.receipt import Numerics
 from limpide.formats import Checkpoint
@@ -16,7 +18,8 @@ from limpide.models.quantization import stored_format
 from limpide.models.registry import read_spec
 from limpide.models.spec import ModelSpec
 from limpide.models.stored import StoredTensors
-from limpide.quant import QuantStack
+from limpide.models.wrappers import unwrapped
+from limpide.quant import Layout, QuantStack, StoredMatrix
 
 _SHOWN = 5
 """Most names that a message lists."""
@@ -39,6 +42,7 @@ def load_weights(
     checkpoint: Checkpoint, family: Family, spec: ModelSpec, numerics: Numerics
 ) -> dict[str, Weight | ExpertStack]:
     """A model's tensors by our names, checked against its description. Raises as `load_model` does."""
+    checkpoint = family.view(unwrapped(checkpoint))
     shapes = parameters(spec)
     present = StoredTensors(checkpoint, stored_format(checkpoint))
     names = family.stored_names(spec, checkpoint.kind, present.tensors)
@@ -59,19 +63,18 @@ def _check(
 ) -> None:
     """Compare what the description asks for with what the checkpoint has, before anything is read."""
     tensors = present.tensors
-    missing = [name for tensor in stored.values() for name in tensor.names if name not in tensors]
+    missing = list(dict.fromkeys(name for tensor in stored.values() for name in tensor.names if name not in tensors))
     if missing:
         raise _corrupt(checkpoint, f"lacks {len(missing)} tensors", missing, "every tensor of its architecture")
+    expected = {name: tensor.shape(shapes[ours]) for ours, tensor in stored.items() for name in tensor.names}
     wrong = [
-        f"{name} is {list(tensors[name].shape)}, not {list(expected)}"
-        for ours, tensor in stored.items()
-        for name in tensor.names
-        if tensors[name].shape != (expected := tensor.stored_shape(shapes[ours], tensors[name].format))
+        f"{name} is {list(tensors[name].shape)}, not {list(shape)}"
+        for name, shape in expected.items()
+        if tensors[name].shape != shape
     ]
     if wrong:
         raise _corrupt(checkpoint, f"has {len(wrong)} tensors of the wrong shape", wrong, "shapes as configured")
-    taken = {name for tensor in stored.values() for name in tensor.names}
-    extra = [n for n in tensors if n not in taken and not any(fnmatchcase(n, pattern) for pattern in unused)]
+    extra = [n for n in tensors if n not in expected and not any(fnmatchcase(n, pattern) for pattern in unused)]
     if extra:
         raise _corrupt(
             checkpoint,
@@ -85,19 +88,24 @@ def _load(
     present: StoredTensors, tensor: StoredTensor, ours: str, shape: Shape, numerics: Numerics
 ) -> Weight | ExpertStack:
     if tensor.layout is not None:
-        stack = _load_stack(present, tensor, shape)
+        stack = _load_stack(present, tensor, tensor.layout, shape)
         return stack.unpack() if numerics == "exact" else stack
-    info, matrix = present.tensors[tensor.name], present.matrix(tensor.name)
-    weight: Weight = matrix
-    if numerics == "exact" or len(info.shape) != 2 or ours.endswith(".bias"):
-        weight = matrix.unpack().view(info.shape)
-    return weight if tensor.transform is None else tensor.transform.load(weight, tensor.block)
+    info = present.tensors[tensor.name]
+    weight: Weight = present.matrix(tensor.name)
+    if len(info.shape) != 2 or ours.endswith(".bias"):
+        weight = _expanded(weight).view(info.shape)
+    if tensor.transform is not None:
+        weight = tensor.transform.load(weight, tensor.block)
+    return _expanded(weight) if numerics == "exact" else weight
 
 
-def _load_stack(present: StoredTensors, tensor: StoredTensor, shape: Shape) -> QuantStack:
+def _expanded(weight: Weight) -> Tensor:
+    return weight.unpack() if isinstance(weight, StoredMatrix) else weight
+
+
+def _load_stack(present: StoredTensors, tensor: StoredTensor, layout: Layout, shape: Shape) -> QuantStack:
     count, rows, cols = shape
     matrices = [present.matrix(name) for name in tensor.names]
-    layout = tensor.layout_of(present.tensors[tensor.names[0]].format)
     if "{e}" in tensor.name:
         return QuantStack((count, rows, cols), tuple(matrices), layout)
     return QuantStack.split(matrices[0], (count, rows, cols), layout)

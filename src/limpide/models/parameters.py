@@ -25,6 +25,10 @@ def parameters(spec: ModelSpec) -> Shapes:
     Matrices are (out, in), those of experts (experts, out, in).
     """
     shapes: Shapes = {"embed.weight": (spec.vocab_size, spec.hidden)}
+    if spec.learned_positions:
+        shapes["positions.weight"] = (spec.context, spec.hidden)
+    if spec.per_layer_embedding:
+        shapes |= _at("per_layer", _per_layer_inputs(spec))
     for index, block in enumerate(spec.blocks):
         shapes |= _at(f"blocks.{index}", _block(block, spec.hidden))
     shapes |= _at("norm", _norm(spec.norm, spec.hidden))
@@ -37,6 +41,15 @@ def _at(prefix: str, shapes: Shapes) -> Shapes:
     return {f"{prefix}.{name}": shape for name, shape in shapes.items()}
 
 
+def _per_layer_inputs(spec: ModelSpec) -> Shapes:
+    width, parts = spec.per_layer_embedding, len(spec.blocks) * spec.per_layer_embedding
+    return {
+        "embed.weight": (spec.vocab_size, parts),
+        "proj.weight": (parts, spec.hidden),
+        **_at("norm", _norm(spec.norm, width)),
+    }
+
+
 def _block(spec: BlockSpec, hidden: int) -> Shapes:
     norms = ["attn_norm", "mlp_norm"]
     if spec.placement == "sandwich":
@@ -44,6 +57,12 @@ def _block(spec: BlockSpec, hidden: int) -> Shapes:
     shapes = _at("attn", _mixer(spec.attention, hidden)) | _at("mlp", _feed_forward(spec.feed_forward, hidden))
     for name in norms:
         shapes |= _at(name, _norm(spec.norm, hidden))
+    if spec.per_layer_input:
+        shapes |= {"per_layer.gate.weight": (spec.per_layer_input, hidden)}
+        shapes |= {"per_layer.proj.weight": (hidden, spec.per_layer_input)}
+        shapes |= _at("per_layer.norm", _norm(spec.norm, hidden))
+    if spec.layer_scalar:
+        shapes["scalar"] = (1,)
     return shapes
 
 
@@ -67,16 +86,14 @@ def _mixer(spec: MixerSpec, hidden: int) -> Shapes:
 
 def _attention(spec: AttentionSpec, hidden: int) -> Shapes:
     queries, keys = spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim
-    shapes = (
-        _at("q", _linear(queries, hidden, spec.qkv_bias))
-        | _at("k", _linear(keys, hidden, spec.qkv_bias))
-        | _at("v", _linear(keys, hidden, spec.qkv_bias))
-        | _at("o", _linear(hidden, queries, spec.out_bias))
-    )
-    if spec.qk_norm is not None:
-        shapes |= _at("q_norm", _norm(spec.qk_norm, spec.head_dim)) | _at("k_norm", _norm(spec.qk_norm, spec.head_dim))
-    if spec.v_norm is not None:
-        shapes |= _at("v_norm", _norm(spec.v_norm, spec.head_dim))
+    shapes = _at("q", _linear(queries, hidden, spec.qkv_bias)) | _at("o", _linear(hidden, queries, spec.out_bias))
+    norms = {"q_norm": spec.qk_norm}
+    if spec.kv_source_layer is None:
+        for name in ("k",) if spec.k_eq_v else ("k", "v"):
+            shapes |= _at(name, _linear(keys, hidden, spec.qkv_bias))
+        norms |= {"k_norm": spec.qk_norm, "v_norm": spec.v_norm}
+    for name, norm in norms.items():
+        shapes |= {} if norm is None else _at(name, _norm(norm, spec.head_dim))
     if spec.sinks:
         shapes["sinks"] = (spec.heads,)
     return shapes

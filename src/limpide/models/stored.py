@@ -57,6 +57,11 @@ def _gather(tensors: Mapping[str, TensorInfo], stored: PartedFormat) -> dict[str
         missing += lacking
         if not lacking:
             gathered[stem + stored.whole] = {part: tensors[stem + part] for part in present}
+    if not gathered and not missing:
+        raise CorruptModelFile(
+            f"quantization_config says {stored.name}, but no tensor's name ends in {stored.sign}",
+            expected="weights that are stored as their configuration says",
+        )
     if missing:
         more = "; …" if len(missing) > _SHOWN else ""
         raise CorruptModelFile(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
+from limpide.core.errors import UnsupportedFormat
 from limpide.layers.weights import Weight
-from limpide.models.spec import AttentionSpec, BlockSpec
-from limpide.quant import Layout, QuantTensor
+from limpide.models.spec import AttentionSpec, BlockSpec, MLPSpec
+from limpide.quant import Layout, QuantTensor, StoredMatrix
+
+Shape = tuple[int, ...]
 
 
 class Transform(Protocol):
@@ -22,17 +25,20 @@ class Transform(Protocol):
     def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
         """From ours to the checkpoint's: undoes `load`."""
 
+    def stored_shape(self, shape: Shape, block: BlockSpec | None) -> Shape:
+        """In the checkpoint, the shape of a tensor that has this shape here."""
 
-@runtime_checkable
-class Reshaping(Protocol):
-    """A Transform that changes the shape too."""
 
-    def stored_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """What one of our shapes is in the checkpoint."""
+class SameShape:
+    """What most transforms say of shapes."""
+
+    def stored_shape(self, shape: Shape, block: BlockSpec | None) -> Shape:
+        """Nothing changes."""
+        return shape
 
 
 @dataclass(frozen=True, slots=True)
-class RopeRows:
+class RopeRows(SameShape):
     """GGUF interleaves each head's two halves for its own rotation; ours keeps them apart.
 
     Only whole rows move, so it works on stored blocks of any format, and on biases.
@@ -60,7 +66,7 @@ class RopeRows:
 
 
 @dataclass(frozen=True, slots=True)
-class Add:
+class Add(SameShape):
     """A constant that the checkpoint leaves out: Gemma stores norm weights without their 1."""
 
     amount: float
@@ -72,6 +78,101 @@ class Add:
     def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
         """Take it away."""
         return _vector(weight) - self.amount
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A part of a matrix, or of a bias, in which the checkpoint stacks several of ours.
+
+    Queries, keys and values stand one below the other, and so do gate and up.
+    """
+
+    part: Literal["q", "k", "v", "gate", "up"]
+
+    def load(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """Its rows alone, on the same bytes."""
+        start, stop, _ = self._bounds(block)
+        return weight[start:stop] if isinstance(weight, Tensor) else weight.rows(slice(start, stop))
+
+    def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """The same rows: whoever writes the checkpoint stacks the parts."""
+        return weight
+
+    def stored_shape(self, shape: Shape, block: BlockSpec | None) -> Shape:
+        """The rows of all parts."""
+        return (self._bounds(block)[2], *shape[1:])
+
+    def _bounds(self, block: BlockSpec | None) -> tuple[int, int, int]:
+        """First row, end, and the number of rows of all parts."""
+        if block is None:
+            raise TypeError("only tensors of a block are stacked")
+        attention, feed_forward = block.attention, block.feed_forward
+        if self.part in ("gate", "up"):
+            if not isinstance(feed_forward, MLPSpec):
+                raise TypeError("only an MLP's matrices are stacked; those of experts have a layout")
+            stack = {"gate": feed_forward.width, "up": feed_forward.width}
+        else:
+            if not isinstance(attention, AttentionSpec):
+                raise TypeError("only grouped-query attention's matrices are stacked")
+            keys = attention.kv_heads * attention.head_dim
+            stack = {"q": attention.heads * attention.head_dim, "k": keys, "v": keys}
+        start = sum(size for name, size in stack.items() if list(stack).index(name) < list(stack).index(self.part))
+        return start, start + stack[self.part], sum(stack.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Transposed:
+    """A matrix that the checkpoint stores as [in, out]; vectors stay as they are."""
+
+    def load(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """[in, out] to [out, in], a copy. Raises UnsupportedFormat for numbers that are stored in blocks of many."""
+        if not isinstance(weight, Tensor):
+            return _transposed(weight)
+        return weight.T.contiguous() if weight.ndim == 2 else weight
+
+    def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """[out, in] to [in, out]."""
+        return self.load(weight, block)
+
+    def stored_shape(self, shape: Shape, block: BlockSpec | None) -> Shape:
+        """The other way round."""
+        return shape[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One transform after another, in the order in which they load."""
+
+    steps: tuple[Transform, ...]
+
+    def load(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """First to last."""
+        for step in self.steps:
+            weight = step.load(weight, block)
+        return weight
+
+    def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """Last to first."""
+        for step in reversed(self.steps):
+            weight = step.store(weight, block)
+        return weight
+
+    def stored_shape(self, shape: Shape, block: BlockSpec | None) -> Shape:
+        """Last to first."""
+        for step in reversed(self.steps):
+            shape = step.stored_shape(shape, block)
+        return shape
+
+
+def _transposed(weight: StoredMatrix) -> QuantTensor:
+    if not isinstance(weight, QuantTensor) or weight.format.block_size != 1:
+        raise UnsupportedFormat(
+            f"a transposed matrix is stored as {weight.stored_as}, in blocks that can't be turned",
+            expected="F32, F16 or BF16",
+        )
+    stored, (rows, cols) = weight.format, weight.shape
+    numbers = weight.data.view(rows, cols, stored.block_bytes).transpose(0, 1)
+    return QuantTensor(stored, (cols, rows), numbers.reshape(cols, rows * stored.block_bytes))
 
 
 def _vector(weight: Weight) -> Tensor:
@@ -101,13 +202,35 @@ class JoinedBias:
     def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
         """Ours at their places, zeros at the others'."""
         ours = _vector(weight)
-        stored = ours.new_zeros(self.stored_shape(tuple(ours.shape)))
+        stored = ours.new_zeros(self.stored_shape(tuple(ours.shape), block))
         self.layout.view(stored.unsqueeze(-1)).copy_(ours.unsqueeze(-1))
         return stored
 
-    def stored_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def stored_shape(self, shape: Shape, block: BlockSpec | None) -> Shape:
         """[experts, 2·out]."""
         return self.layout.stored_shape((*shape, 1))[:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedRows:
+    """A matrix that a checkpoint joins with another of the same size, row by row or one below the other."""
+
+    layout: Layout
+
+    def load(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """Ours alone, on the same bytes where its rows lie together."""
+        return self.layout.view(weight) if isinstance(weight, Tensor) else self.layout.take(weight)
+
+    def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
+        """Ours at its place, zeros at the other's."""
+        ours = weight if isinstance(weight, Tensor) else weight.unpack()
+        stored = ours.new_zeros(self.stored_shape(tuple(ours.shape), block))
+        self.layout.view(stored).copy_(ours)
+        return stored
+
+    def stored_shape(self, shape: Shape, block: BlockSpec | None) -> Shape:
+        """[2·out, in]."""
+        return self.layout.stored_shape(shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +245,6 @@ class OneRow:
         """[1, in] to [in]."""
         return _vector(weight).squeeze(0)
 
-    def stored_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+    def stored_shape(self, shape: Shape, block: BlockSpec | None) -> Shape:
         """[in]."""
         return shape[1:]

@@ -25,7 +25,7 @@ class MXFP4Pairs(PartedFormat):
     """Four-bit floats uint8 [..., out, groups, 16], even ones in the low halves; exponents uint8 [..., out, groups]."""
 
     name = "MXFP4"
-    whole = ""
+    whole = "_blocks"  # not the name without it: unpacked checkpoints store that one turned over, [in, out]
     sign = "_blocks"
     required = ("_blocks", "_scales")
 

@@ -29,7 +29,7 @@ class PartedFormat(ABC):
 
     name: ClassVar[str]
     whole: ClassVar[str]
-    """Suffix of the tensor that a model asks for, for example `.weight`."""
+    """Suffix of the tensor that a model asks for: `.weight`, or one of its own where the shape tells them apart."""
     sign: ClassVar[str]
     """Suffix by which a file shows that it stores such a tensor in parts."""
     required: ClassVar[tuple[str, ...]]

@@ -76,10 +76,9 @@ def test_blocks_of_any_format_can_be_parts_of_rows(part: Any) -> None:
 
 def test_blocks_that_run_across_are_refused() -> None:
     data = torch.zeros(COUNT * COLS, 34, dtype=torch.uint8)
+    whole = QuantTensor(get_format("Q8_0"), (COUNT * COLS, 32), data)
     with pytest.raises(UnsupportedFormat, match="Q8_0"):
-        QuantStack.split(
-            QuantTensor(get_format("Q8_0"), (COUNT * COLS, 32), data), (COUNT, 32, COLS), Layout("all", True)
-        )
+        QuantStack.split(whole, (COUNT, 32, COLS), Layout("all", True)).matrix(0)
 
 
 def test_a_stack_of_the_wrong_size_is_a_mistake() -> None:
