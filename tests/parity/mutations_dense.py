@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from mutations import Change, attention, block, mlp, rope, whole, window
+from mutations import Change, attention, block, mlp, rope, swap_thetas, whole, window
 
+from limpide.models import ModelSpec
 from limpide.models.spec import MaskSpec, NormSpec, RopeSpec
 
 
@@ -47,6 +48,47 @@ _LAYERS: dict[str, Change] = {
     "which layers have a window": attention(_swapped),
 }
 
+_GRANITE: dict[str, Change] = {
+    "attention multiplier": attention(lambda a: replace(a, scale=a.head_dim**-0.5)),
+    "embedding multiplier": whole(embed_scale=1.0),
+    "residual multiplier": block(residual_scale=1.0),
+    "logits scaling": whole(logit_scale=1.0),
+}
+
+
+def _every_pair(a: Any) -> Any:
+    return replace(a, rope=replace(a.rope, scaling=None)) if a.mask.kind == "full" else a
+
+
+def _partial(a: Any) -> Any:
+    """Rope on the first quarter of the head at that quarter's own frequencies: what others call partial."""
+    return replace(a, rope=RopeSpec(a.rope.theta, a.head_dim // 4)) if a.mask.kind == "full" else a
+
+
+def _another_source(a: Any) -> Any:
+    return replace(a, kv_source_layer=0) if a.kv_source_layer == 2 else a
+
+
+def _without_second_embedding(spec: ModelSpec) -> ModelSpec:
+    blocks = tuple(replace(b, per_layer_input=0) for b in spec.blocks)
+    return replace(spec, per_layer_embedding=0, blocks=blocks)
+
+
+_GEMMA4: dict[str, Change] = {
+    "sandwich norms": block(placement="pre"),
+    "query and key norms": attention(lambda a: replace(a, qk_norm=None)),
+    "value norm": attention(lambda a: replace(a, v_norm=None)),
+    "scale 1": attention(lambda a: replace(a, scale=a.head_dim**-0.5)),
+    "pairs that don't turn": attention(_every_pair),
+    "their frequencies": attention(_partial),
+    "layer scalar": block(layer_scalar=False),
+    "embedding scale": whole(embed_scale=1.0),
+    "final softcap": whole(final_softcap=None),
+    "activation": mlp(activation="silu"),
+    "theta per layer type": swap_thetas,
+    **_WINDOW,
+}
+
 DENSE_MUTATIONS: dict[str, dict[str, Change]] = {
     "reka": {"theta": rope(theta=1e4)},
     "qwen2": {"qkv bias": attention(lambda a: replace(a, qkv_bias=False))},
@@ -80,12 +122,9 @@ DENSE_MUTATIONS: dict[str, dict[str, Change]] = {
         **_LAYERS,
     },
     "gemma2-scale": {"attention scale": attention(lambda a: replace(a, scale=a.head_dim**-0.5))},
-    "granite": {
-        "attention multiplier": attention(lambda a: replace(a, scale=a.head_dim**-0.5)),
-        "embedding multiplier": whole(embed_scale=1.0),
-        "residual multiplier": block(residual_scale=1.0),
-        "logits scaling": whole(logit_scale=1.0),
-    },
+    "granite": _GRANITE,
+    "granite4-dense": {**_GRANITE, "rope": attention(lambda a: replace(a, rope=None))},
+    "granite4-nope": {"no rope": attention(lambda a: replace(a, rope=RopeSpec(1e4, a.head_dim)))},
     "smollm3": {"layers without rope": attention(lambda a: replace(a, rope=RopeSpec(2e6, a.head_dim)))},
     "smollm3-listed": {
         "layers without rope": attention(lambda a: replace(a, rope=RopeSpec(2e6, a.head_dim))),
@@ -109,4 +148,10 @@ DENSE_MUTATIONS: dict[str, dict[str, Change]] = {
         "mlp bias": mlp(bias=False),
         "tanh in gelu": mlp(activation="gelu"),
     },
+    "gemma4-small": {
+        **_GEMMA4,
+        "which layer's keys are used": attention(_another_source),
+        "a second embedding": _without_second_embedding,
+    },
+    "gemma4-large": _GEMMA4,
 }

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from mutations import Change, attention, rope
+from mutations import Change, attention, block, rope, whole
 
-from limpide.models.spec import MoESpec, NormSpec
+from limpide.models import ModelSpec
+from limpide.models.spec import AttentionSpec, Mamba2Spec, MoESpec, NormSpec, RopeSpec
 
 
 def router(**changes: Any) -> Change:
@@ -28,7 +29,25 @@ def _magnitude_on_cosines(a: Any) -> Any:
     return replace(a, rope=replace(a.rope, scaling=replace(a.rope.scaling, mscale=None)))
 
 
+def mamba(**changes: Any) -> Change:
+    return attention(lambda a: replace(a, **changes) if isinstance(a, Mamba2Spec) else a)
+
+
+def _rope_in_attention(spec: ModelSpec) -> ModelSpec:
+    rope = RopeSpec(1e4, 8)
+    return attention(lambda a: replace(a, rope=rope) if isinstance(a, AttentionSpec) else a)(spec)
+
+
 OWN_MUTATIONS: dict[str, dict[str, Change]] = {
+    "granite4-hybrid": {
+        "convolution's bias": mamba(conv_bias=False),
+        "no positions": _rope_in_attention,
+        "residual scale": block(residual_scale=1.0),
+        "embedding scale": whole(embed_scale=1.0),
+        "logit scale": whole(logit_scale=1.0),
+        "attention scale": attention(lambda a: replace(a, scale=8**-0.5) if isinstance(a, AttentionSpec) else a),
+    },
+    "granite4-hybrid-experts": {"biases of projections": mamba(bias=False)},
     "mla": {
         "theta": rope(theta=10.0),
         "interleaved rope": rope(style="half"),

@@ -11,6 +11,7 @@ import pytest
 import torch
 from mutations import Change, attention, block, mlp, rope, swap_thetas, whole, window
 from mutations_dense import DENSE_MUTATIONS
+from mutations_moe import MOE_MUTATIONS
 from mutations_own import OWN_MUTATIONS
 from tiny_models import (
     LENGTH,
@@ -258,6 +259,7 @@ MUTATIONS: dict[str, dict[str, Change]] = {
         "output bias": attention(lambda a: replace(a, out_bias=False)),
     },
     **DENSE_MUTATIONS,
+    **MOE_MUTATIONS,
     **OWN_MUTATIONS,
 }
 
@@ -292,6 +294,7 @@ def _loaded(name: str, factory: pytest.TempPathFactory) -> tuple[Any, ModelSpec,
 KINDS = {
     "llama": ["q_proj.weight", "k_proj.weight", "norm.weight", "layernorm.weight"],
     "gemma3": ["q_proj.weight", "k_proj.weight", "norm.weight", "layernorm.weight"],
+    "granite4-hybrid": ["A_log", "mamba.D", "dt_bias", "conv1d.weight", "in_proj.weight", "mamba.norm.weight"],
     "mla": ["q_a_proj.weight", "q_a_layernorm.weight", "kv_a_proj_with_mqa.weight", "kv_b_proj.weight"],
 }
 

@@ -8,15 +8,23 @@ from typing import Any
 
 import gguf
 import numpy as np
-from tiny_row import BASE, Tiny, as_they_are, rope_metadata, with_one
+import torch
+from tiny_row import BASE, Tiny, as_they_are, interleaved, rope_metadata, with_one
 from transformers import (
+    AutoModelForImageTextToText,
     Gemma2Config,
+    Gemma3Config,
+    Gemma3TextConfig,
+    Gemma4Config,
+    Gemma4TextConfig,
     GemmaConfig,
     GPT2Config,
     GraniteConfig,
+    GraniteMoeHybridConfig,
     LlamaConfig,
     Ministral3Config,
     MinistralConfig,
+    Mistral3Config,
     MistralConfig,
     Phi3Config,
     PreTrainedConfig,
@@ -86,6 +94,67 @@ def _gpt2(writer: gguf.GGUFWriter, config: Any) -> None:
     writer.add_layer_norm_eps(config.layer_norm_epsilon)
 
 
+def _granite4(writer: gguf.GGUFWriter, config: Any) -> None:
+    _granite(writer, config)
+    writer.add_head_count_kv([config.num_key_value_heads] * config.num_hidden_layers)
+    writer.add_expert_shared_feed_forward_length(config.shared_intermediate_size)
+    writer.add_ssm_conv_kernel(config.mamba_d_conv)
+    writer.add_ssm_state_size(config.mamba_d_state)
+    writer.add_ssm_group_count(config.mamba_n_groups)
+    writer.add_ssm_inner_size(config.mamba_expand * config.hidden_size)
+    writer.add_ssm_time_step_rank(config.mamba_n_heads)
+    writer.add_rope_scaling_finetuned(config.position_embedding_type == "rope")
+
+
+def _split_shared_mlp(name: str, values: np.ndarray, config: Any) -> np.ndarray | dict[str, np.ndarray]:
+    if "shared_mlp.input_linear" in name:
+        gate, up = np.split(values, 2)
+        stem = name.replace("shared_mlp.input_linear", "mlp.{}_proj")
+        return {stem.format("gate"): gate, stem.format("up"): up}
+    if "shared_mlp.output_linear" in name:
+        return {name.replace("shared_mlp.output_linear", "mlp.down_proj"): values}
+    return interleaved(name, values, config)
+
+
+def _gemma4(writer: gguf.GGUFWriter, config: Any) -> None:
+    layers = range(config.num_hidden_layers)
+    sliding, full = (config.per_layer_config[layer] for layer in (0, 1))
+    windows = [kind == SLIDING for kind in config.layer_types]
+    writer.add_rope_freq_base(1e6)
+    writer.add_rope_freq_base_swa(1e4)
+    writer.add_sliding_window(config.sliding_window)
+    writer.add_sliding_window_pattern(windows)
+    writer.add_shared_kv_layers(config.num_kv_shared_layers)
+    writer.add_embedding_length_per_layer_input(config.hidden_size_per_layer_input)
+    writer.add_key_length(full.head_dim)
+    writer.add_value_length(full.head_dim)
+    writer.add_key_length_swa(sliding.head_dim)
+    writer.add_value_length_swa(sliding.head_dim)
+    writer.add_rope_dimension_count(full.head_dim)
+    writer.add_rope_dimension_count_swa(sliding.head_dim)
+    writer.add_final_logit_softcapping(config.final_logit_softcapping)
+    if config.use_double_wide_mlp:
+        first = config.num_hidden_layers - config.num_kv_shared_layers
+        writer.add_feed_forward_length([config.intermediate_size * (1 + (layer >= first)) for layer in layers])
+    if config.attention_k_eq_v:
+        writer.add_head_count_kv([(sliding if w else full).num_key_value_heads for w in windows])
+
+
+def _gemma4_names(name: str, values: np.ndarray, config: Any) -> dict[str, np.ndarray]:
+    return {name + ".weight" if name.endswith("layer_scalar") else name: values}
+
+
+def _gemma4_divisors(config: Any) -> dict[str, np.ndarray]:
+    """A quarter of the full layers' pairs turn."""
+    pairs = config.per_layer_config[1].head_dim // 2
+    return {"rope_freqs.weight": np.array([1.0] * (pairs // 4) + [1e30] * (pairs - pairs // 4), np.float32)}
+
+
+def _gemma4_scalars(model: Any) -> None:
+    for layer in model.model.layers:
+        layer.layer_scalar.mul_(torch.rand(1) + 0.5)
+
+
 _MINISTRAL3_ROPE = {
     "rope_type": "yarn", "rope_theta": 10.0, "factor": 4.0, "original_max_position_embeddings": 16,
     "beta_fast": 1.0, "beta_slow": 0.25, "mscale": 1.0, "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.1,
@@ -101,6 +170,19 @@ _GEMMA2 = {
 }  # fmt: skip
 _GRANITE = {
     "attention_multiplier": 0.2, "embedding_multiplier": 3.0, "residual_multiplier": 0.3, "logits_scaling": 4.0,
+}  # fmt: skip
+_GEMMA4 = {
+    "num_hidden_layers": 7, "layer_types": [SLIDING, FULL, SLIDING, FULL, SLIDING, SLIDING, FULL], "head_dim": 8,
+    "global_head_dim": 16, "sliding_window": 8, "final_logit_softcapping": 8.0,
+}  # fmt: skip
+_GEMMA3 = {"head_dim": 16, "sliding_window": 8, "query_pre_attn_scalar": 16, "num_hidden_layers": 7}
+_SIGLIP = {
+    "model_type": "siglip_vision_model", "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+    "num_attention_heads": 2, "image_size": 8, "patch_size": 2,
+}  # fmt: skip
+_PIXTRAL = {
+    "model_type": "pixtral", "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+    "num_attention_heads": 2, "image_size": 8, "patch_size": 2, "head_dim": 8,
 }  # fmt: skip
 _GPT2 = {"vocab_size": 96, "n_positions": 64, "n_embd": 32, "n_layer": 4, "n_head": 4}
 
@@ -170,5 +252,77 @@ DENSE: tuple[Tiny, ...] = (
         metadata=_gpt2,
         convert=as_they_are,
         transposed=("c_attn.weight", "c_proj.weight", "c_fc.weight"),
+    ),
+    Tiny(
+        "gemma3-in-a-wrapper",
+        lambda: Gemma3Config(text_config=_of(Gemma3TextConfig, **_GEMMA3)(), vision_config=_SIGLIP),
+        None,
+        auto=AutoModelForImageTextToText,
+    ),
+    Tiny(
+        "mistral-in-a-wrapper",
+        lambda: Mistral3Config(
+            text_config=_of(MistralConfig, head_dim=16, sliding_window=None)(),
+            vision_config=_PIXTRAL,
+            tie_word_embeddings=False,
+        ),
+        None,
+        auto=AutoModelForImageTextToText,
+    ),
+    Tiny(
+        "gemma4-in-a-wrapper",
+        lambda: Gemma4Config(
+            text_config=_of(
+                Gemma4TextConfig, vocab_size_per_layer_input=96, hidden_size_per_layer_input=32, **_GEMMA4
+            )(),
+            vision_config=None,
+            audio_config=None,
+        ),
+        None,
+        auto=AutoModelForImageTextToText,
+    ),
+    Tiny(
+        "granite4-dense",
+        _of(
+            GraniteMoeHybridConfig, shared_intermediate_size=64, num_local_experts=0, layer_types=["attention"] * 4,
+            position_embedding_type="rope", mamba_n_heads=8, mamba_d_head=8, **_GRANITE,
+        ),
+        ARCH.GRANITE,
+        metadata=_granite4,
+        convert=_split_shared_mlp,
+    ),
+    Tiny(
+        "granite4-nope",
+        _of(
+            GraniteMoeHybridConfig, shared_intermediate_size=64, num_local_experts=0, layer_types=["attention"] * 4,
+            mamba_n_heads=8, mamba_d_head=8, **_GRANITE,
+        ),
+        ARCH.GRANITE,
+        metadata=_granite4,
+        convert=_split_shared_mlp,
+    ),
+    Tiny(
+        "gemma4-small",
+        _of(
+            Gemma4TextConfig, vocab_size_per_layer_input=96, hidden_size_per_layer_input=32, use_double_wide_mlp=True,
+            num_kv_shared_layers=3, **_GEMMA4,
+        ),
+        ARCH.GEMMA4,
+        metadata=_gemma4,
+        convert=_gemma4_names,
+        extra=_gemma4_divisors,
+        prepare=_gemma4_scalars,
+    ),
+    Tiny(
+        "gemma4-large",
+        _of(
+            Gemma4TextConfig, vocab_size_per_layer_input=96, hidden_size_per_layer_input=0, attention_k_eq_v=True,
+            num_global_key_value_heads=1, **_GEMMA4,
+        ),
+        ARCH.GEMMA4,
+        metadata=_gemma4,
+        convert=_gemma4_names,
+        extra=_gemma4_divisors,
+        prepare=_gemma4_scalars,
     ),
 )  # fmt: skip

@@ -207,7 +207,7 @@ def _write_metadata(tiny: Tiny, config: Any, writer: gguf.GGUFWriter) -> None:
     if hasattr(config, "rms_norm_eps"):
         writer.add_feed_forward_length(config.intermediate_size)
         writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-        writer.add_head_count_kv(config.num_key_value_heads)
+        writer.add_head_count_kv(config.to_dict()["num_key_value_heads"])
         writer.add_key_length(head_dim(config))
         writer.add_value_length(head_dim(config))
     tiny.metadata(writer, config)

@@ -12,7 +12,16 @@ import numpy as np
 import torch
 from tiny_row import BASE, Tiny, head_dim, interleaved
 from torch import Tensor
-from transformers import GptOssConfig, MixtralConfig, PreTrainedConfig, Qwen2MoeConfig, Qwen3MoeConfig
+from transformers import (
+    GptOssConfig,
+    GraniteMoeConfig,
+    GraniteMoeSharedConfig,
+    Llama4TextConfig,
+    MixtralConfig,
+    PreTrainedConfig,
+    Qwen2MoeConfig,
+    Qwen3MoeConfig,
+)
 
 F32 = gguf.GGMLQuantizationType.F32
 Parts = Iterable[tuple[str, np.ndarray]]
@@ -69,7 +78,7 @@ def _common_metadata(writer: gguf.GGUFWriter, config: Any) -> None:
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
-    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_feed_forward_length(getattr(config, "intermediate_size_mlp", config.intermediate_size))
     writer.add_head_count(config.num_attention_heads)
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_key_length(head_dim(config))
@@ -201,8 +210,74 @@ def _convert_gpt_oss(name: str, values: np.ndarray, config: Any) -> Parts:
     return [(f"blk.{block}.ffn_gate_exps.{kind}", turned[:, ::2]), (f"blk.{block}.ffn_up_exps.{kind}", turned[:, 1::2])]
 
 
+# --- Granite ---
+
+_MULTIPLIERS = {
+    "attention_multiplier": 0.2,
+    "embedding_multiplier": 3.0,
+    "residual_multiplier": 0.4,
+    "logits_scaling": 2.0,
+}
+
+
+def _granite(make: Any, **changes: Any) -> Callable[[], PreTrainedConfig]:
+    return lambda: make(**(_BASE | {"num_local_experts": 6} | _MULTIPLIERS | changes))
+
+
+def _describe_granite(writer: gguf.GGUFWriter, config: Any) -> None:
+    writer.add_attention_scale(config.attention_multiplier)
+    writer.add_embedding_scale(config.embedding_multiplier)
+    writer.add_residual_scale(config.residual_multiplier)
+    writer.add_logit_scale(config.logits_scaling)
+    if getattr(config, "shared_intermediate_size", 0):
+        writer.add_expert_shared_feed_forward_length(config.shared_intermediate_size)
+
+
+def _convert_granite(name: str, values: np.ndarray, config: Any) -> Parts:
+    block = f"blk.{_block(name)}"
+    if name.endswith("router.weight"):
+        return [(f"{block}.ffn_gate_inp.weight", values)]
+    if name.endswith("shared_mlp.output_linear.weight"):
+        return [(f"{block}.ffn_down_shexp.weight", values)]
+    if name.endswith("shared_mlp.input_linear.weight"):
+        gate, up = np.split(values, 2)
+        return [(f"{block}.ffn_gate_shexp.weight", gate), (f"{block}.ffn_up_shexp.weight", up)]
+    return _in_halves(name, interleaved(name, values, config))
+
+
+# --- Llama 4 ---
+
+_LLAMA3 = {"rope_type": "llama3", "rope_theta": 5e3, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+
+
+def _llama4(**changes: Any) -> Callable[[], PreTrainedConfig]:
+    own = {
+        "num_local_experts": 6,
+        "num_experts_per_tok": 1,
+        "interleave_moe_layer_step": 2,
+        "intermediate_size_mlp": 96,
+        "head_dim": 16,
+        "no_rope_layer_interval": 3,
+        "num_hidden_layers": 6,
+    }
+    return lambda: Llama4TextConfig(**(_BASE | own | changes))
+
+
+def _describe_llama4(writer: gguf.GGUFWriter, config: Any) -> None:
+    writer.add_expert_feed_forward_length(config.intermediate_size)
+    writer.add_interleave_moe_layer_step(config.interleave_moe_layer_step)
+
+
+def _convert_llama4(name: str, values: np.ndarray, config: Any) -> Parts:
+    if ".feed_forward.experts." in name:
+        return _in_halves(name, values.swapaxes(1, 2))
+    return [(name, values)]
+
+
 _ARCH = gguf.MODEL_ARCH
 _QWEN2, _QWEN3 = (Written(a, _describe_qwen, _convert_qwen) for a in (_ARCH.QWEN2MOE, _ARCH.QWEN3MOE))
+
+_GRANITE = Written(_ARCH.GRANITE_MOE, _describe_granite, _convert_granite)
 
 
 def _as_llama(convert: Callable[[str, np.ndarray, Any], Parts]) -> Written:
@@ -229,5 +304,30 @@ MOE: tuple[Tiny, ...] = (
         _ARCH.GPT_OSS,
         written=Written(_ARCH.GPT_OSS, _describe_gpt_oss, _convert_gpt_oss),
         prepare=expert_biases,
+    ),
+    Tiny("granite-moe", _granite(GraniteMoeConfig), _ARCH.GRANITE_MOE, written=_GRANITE),
+    Tiny(
+        "granite-moe-shared",
+        _granite(GraniteMoeSharedConfig, shared_intermediate_size=32, attention_bias=True),
+        _ARCH.GRANITE_MOE,
+        written=_GRANITE,
+    ),
+    Tiny("llama4", _llama4(attention_chunk_size=8, floor_scale=8, num_experts_per_tok=2), None),
+    Tiny(
+        "llama4-scaling-no-norm",
+        _llama4(
+            attention_chunk_size=None,
+            floor_scale=4,
+            use_qk_norm=False,
+            attention_bias=True,
+            rope_parameters=_LLAMA3 | {"original_max_position_embeddings": 32},
+        ),
+        None,
+    ),
+    Tiny(
+        "llama4-constants-of-gguf",
+        _llama4(no_rope_layer_interval=4),
+        _ARCH.LLAMA4,
+        written=Written(_ARCH.LLAMA4, _describe_llama4, _convert_llama4),
     ),
 )

@@ -11,9 +11,9 @@ from typing import Any
 import gguf
 import numpy as np
 import torch
-from tiny_row import Tiny
+from tiny_row import Tiny, interleaved
 from torch import Tensor
-from transformers import DeepseekV3Config, PreTrainedConfig
+from transformers import DeepseekV3Config, GraniteMoeHybridConfig, PreTrainedConfig
 
 Q8_0, F32 = gguf.GGMLQuantizationType.Q8_0, gguf.GGMLQuantizationType.F32
 Parts = Iterable[tuple[str, np.ndarray]]
@@ -156,6 +156,77 @@ _DEEPSEEK2 = gguf.MODEL_ARCH.DEEPSEEK2
 _SPLIT, _LEGACY = Written(_describe_mla, _convert_mla), Written(_describe_legacy, _convert_legacy)
 
 
+# --- state spaces ---
+
+_GRANITE = {
+    "vocab_size": 96, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "max_position_embeddings": 64, "mamba_n_heads": 8, "mamba_d_head": 8,
+    "mamba_d_state": 16, "mamba_n_groups": 2, "shared_intermediate_size": 64, "embedding_multiplier": 6.0,
+    "residual_multiplier": 0.7, "logits_scaling": 3.0, "attention_multiplier": 0.2, "num_experts_per_tok": 2,
+    "layer_types": ["mamba", "mamba", "attention", "mamba"],
+}  # fmt: skip
+
+
+def _granite(**changes: Any) -> Callable[[], PreTrainedConfig]:
+    return lambda: GraniteMoeHybridConfig(**(_GRANITE | changes))
+
+
+def _is_attention(kind: str) -> bool:
+    return "mamba" not in kind and "linear" not in kind
+
+
+def _describe_granite(writer: gguf.GGUFWriter, config: Any) -> None:
+    experts = config.num_local_experts
+    writer.add_feed_forward_length(config.intermediate_size if experts else config.shared_intermediate_size)
+    writer.add_head_count_kv([config.num_key_value_heads * _is_attention(kind) for kind in config.layer_types])
+    writer.add_attention_scale(config.attention_multiplier)
+    writer.add_embedding_scale(config.embedding_multiplier)
+    writer.add_residual_scale(config.residual_multiplier)
+    writer.add_logit_scale(config.logits_scaling)
+    writer.add_expert_count(experts)
+    writer.add_expert_used_count(config.num_experts_per_tok)
+    writer.add_expert_shared_feed_forward_length(config.shared_intermediate_size)
+    writer.add_ssm_conv_kernel(config.mamba_d_conv)
+    writer.add_ssm_state_size(config.mamba_d_state)
+    writer.add_ssm_group_count(config.mamba_n_groups)
+    writer.add_ssm_inner_size(config.mamba_expand * config.hidden_size)
+    writer.add_ssm_time_step_rank(config.mamba_n_heads)
+    writer.add_rope_freq_base(config.rope_parameters["rope_theta"])
+    writer.add_rope_dimension_count(config.hidden_size // config.num_attention_heads)
+    writer.add_rope_scaling_finetuned(config.position_embedding_type == "rope")
+
+
+def _convert_granite(name: str, values: np.ndarray, config: Any) -> Parts:
+    block = f"blk.{name.split('.')[2]}" if ".layers." in name else ""
+    if name.endswith("A_log"):
+        return [(f"{block}.ssm_a", -np.exp(values)[:, None])]
+    if name.endswith("mamba.D"):
+        return [(f"{block}.ssm_d", values[:, None])]
+    if name.endswith("dt_bias"):
+        return [(f"{block}.ssm_dt.bias", values)]
+    if name.endswith("conv1d.weight"):
+        return [(f"{block}.ssm_conv1d.weight", values.squeeze(1))]
+    if name.endswith("mamba.norm.weight"):
+        return [(f"{block}.ssm_norm.weight", values.reshape(config.mamba_n_groups, -1))]
+    if name.endswith("router.weight"):
+        return [(f"{block}.ffn_gate_inp.weight", values)]
+    if name.endswith("experts.down_proj"):
+        return [(f"{block}.ffn_down_exps.weight", values)]
+    if name.endswith("experts.gate_up_proj"):
+        gate, up = np.split(values, 2, axis=1)
+        return [(f"{block}.ffn_gate_exps.weight", gate), (f"{block}.ffn_up_exps.weight", up)]
+    if "shared_mlp" in name:
+        kind = "_shexp" if config.num_local_experts else ""
+        if "output" in name:
+            return [(f"{block}.ffn_down{kind}.weight", values)]
+        gate, up = np.split(values, 2)
+        return [(f"{block}.ffn_gate{kind}.weight", gate), (f"{block}.ffn_up{kind}.weight", up)]
+    return _named(gguf.MODEL_ARCH.GRANITE_HYBRID, name, interleaved(name, values, config), config)
+
+
+_HYBRID = Written(_describe_granite, _convert_granite)
+
+
 def _moves(model: Any) -> None:
     """Corrections of the choice of experts are no parameters."""
     for name, buffer in model.named_buffers():
@@ -186,6 +257,13 @@ OWN: tuple[Tiny, ...] = (
         ),
         _DEEPSEEK2,
         _SPLIT,
+    ),
+    _row("granite4-hybrid", _granite(num_local_experts=0), gguf.MODEL_ARCH.GRANITE_HYBRID, _HYBRID),
+    _row(
+        "granite4-hybrid-experts",
+        _granite(num_local_experts=4, position_embedding_type="rope", mamba_conv_bias=False, mamba_proj_bias=True),
+        gguf.MODEL_ARCH.GRANITE_HYBRID,
+        _HYBRID,
     ),
     _row("mla-direct-queries", _deepseek(q_lora_rank=None, qk_nope_head_dim=32), _DEEPSEEK2, _SPLIT),
 )

@@ -83,7 +83,8 @@ class Tiny:
 
 
 def head_dim(config: Any) -> int:
-    return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    """Of every layer, or of those that aren't said to differ."""
+    return config.to_dict().get("head_dim") or config.hidden_size // config.num_attention_heads
 
 
 def llama3_divisors(config: Any) -> dict[str, np.ndarray]:

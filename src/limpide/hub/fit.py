@@ -25,9 +25,10 @@ no run has checked the speeds of `exact`, for which the same shares are taken.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from limpide.core.errors import InvalidParameter
 from limpide.core.receipt import Numerics
@@ -172,7 +173,7 @@ def _look_into(name: str, path: Path) -> Candidate:
     with open_checkpoint(path) as checkpoint:
         tensors = checkpoint.tensors.values()
         total = sum(t.nbytes for t in tensors)
-        parameters = sum(_count(t.shape) for t in tensors)
+        parameters = sum(_count(t.shape) * _numbers_each(t.name, checkpoint.config) for t in tensors)
         shape = shape_from_config(checkpoint.config, parameters)
         experts = sum(t.nbytes for t in tensors if "exps" in t.name or ".experts." in t.name)
         used = shape.experts_used / shape.experts if shape and shape.experts and shape.experts_used else 1.0
@@ -182,6 +183,15 @@ def _look_into(name: str, path: Path) -> Candidate:
         lookup = sum(t.nbytes for t in tensors if t.name in rows)
         context = context_from_config(checkpoint.config)
     return Candidate(name, total, round(total - lookup - experts * (1 - used)), shape, context, 0)
+
+
+def _numbers_each(name: str, config: Mapping[str, Any]) -> int:
+    """How many of a matrix's numbers one stored element of a tensor holds."""
+    settings = config.get("quantization_config")
+    bits = settings.get("bits") if isinstance(settings, Mapping) else None
+    if name.endswith(".qweight"):
+        return 32 // bits if bits in (4, 8) else 8
+    return 2 if name.endswith("_blocks") else 1
 
 
 def _count(shape: tuple[int, ...]) -> int:

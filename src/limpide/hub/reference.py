@@ -254,7 +254,8 @@ def _folder_files(files: Sequence[RemoteFile], reference: HubReference) -> list[
     if "config.json" not in names or not weights:
         raise UnsupportedFormat(
             f"{reference.repo} holds neither GGUF nor safetensors weights",
-            expected="a .gguf file, or config.json and .safetensors files; pickled weights are never read",
+            expected="a .gguf file, or config.json and .safetensors files; pickled weights (.bin, .pth) are never read",
+            hint="a repository with the GGUF or safetensors files of the same model: its publisher's page names them",
         )
     if any(f.name == "model.safetensors" for f in weights):
         weights = [f for f in weights if f.name == "model.safetensors"]

@@ -27,7 +27,7 @@ class Mamba2(nn.Module):
         """A of each head, below zero: per unit of time, the state is multiplied by its exponential."""
         self.skip = nn.Parameter(weights.vector("skip"), requires_grad=False)
         """D of each head: how much of its input goes past the state."""
-        self.norm = nn.Parameter(weights.vector("norm.weight"), requires_grad=False)
+        self.norm = nn.Parameter(weights.expanded("norm.weight"), requires_grad=False)
         self.o = Linear(weights.at("o"), bias=spec.bias)
         self._hidden = torch.ones(RUN, RUN, dtype=torch.bool).triu(1)
         self._tap = f"blocks.{layer}.attn."
@@ -81,4 +81,4 @@ class Mamba2(nn.Module):
 
     def _gated_norm(self, x: Tensor, gate: Tensor) -> Tensor:
         grouped = (x * functional.silu(gate)).view(len(x), self.spec.groups, -1)
-        return functional.rms_norm(grouped, grouped.shape[2:], eps=self.spec.norm.eps).flatten(1) * self.norm
+        return (functional.rms_norm(grouped, grouped.shape[2:], eps=self.spec.norm.eps) * self.norm).flatten(1)

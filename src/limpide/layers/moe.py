@@ -85,6 +85,12 @@ class Experts(nn.Module):
         self.down = Stacked(weights.at("down"), bias=spec.bias)
         self._neurons = neurons_of(spec)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all experts as they are held."""
+        stacks = [stack for stack in (self.gate, self.up, self.down) if stack is not None]
+        return sum(stack.weight.nbytes + (0 if stack.bias is None else stack.bias.nbytes) for stack in stacks)
+
     def forward(self, x: Tensor, experts: Tensor, weights: Tensor | None = None) -> Tensor:
         """Each token's results by its chosen `experts` [T, chosen]: x [T, hidden] to [T, chosen, hidden].
 

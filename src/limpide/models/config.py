@@ -141,6 +141,26 @@ class ConfigReader:
             raise self.refusal(key, value, "a list of finite numbers")
         return tuple(float(v) for v in value)
 
+    def per_layer(self, key: str, layers: int, default: int) -> tuple[int, ...]:
+        """A whole number per layer: a list of them, or one for all."""
+        value = self._get(key, default)
+        if isinstance(value, np.ndarray) and value.ndim == 1:
+            value = value.tolist()
+        if not isinstance(value, list | tuple):
+            return (self.integer(key, default),) * layers
+        if len(value) != layers or not all(_is_number(v) and v >= 0 and v == int(v) for v in value):
+            raise self.refusal(key, value, f"{layers} whole numbers, one per layer")
+        return tuple(int(v) for v in value)
+
+    def flags(self, key: str, layers: int) -> tuple[bool, ...]:
+        """True or false per layer."""
+        value = self._get(key, _ABSENT)
+        if isinstance(value, np.ndarray) and value.ndim == 1:
+            value = value.tolist()
+        if not isinstance(value, list | tuple) or len(value) != layers or not all(isinstance(v, bool) for v in value):
+            raise self.refusal(key, value, f"{layers} times true or false, one per layer")
+        return tuple(value)
+
     def child(self, key: str) -> ConfigReader | None:
         """A mapping inside this one, or None if it isn't there. It is finished together with this one.
 

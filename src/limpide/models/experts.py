@@ -15,10 +15,15 @@ HF_TRAINING = ("output_router_logits", "router_aux_loss_coef", "router_jitter_no
 """Keys of config.json about the router that only concern training."""
 
 
-def refuse_gguf_variations(config: ConfigReader, *, renormalise: bool) -> None:
+_GATING = {"softmax": 1, "sigmoid": 2}
+"""GGUF's numbers for scores."""
+
+
+def refuse_gguf_variations(
+    config: ConfigReader, *, renormalise: bool, score: Literal["softmax", "sigmoid"] = "softmax"
+) -> None:
     """Refuse settings of GGUF's router that a family doesn't have."""
-    softmax = 1
-    config.only("expert_gating_func", (softmax,), f"{softmax} (softmax)")
+    config.only("expert_gating_func", (_GATING[score],), f"{_GATING[score]} ({score})")
     config.only("expert_weights_norm", (renormalise,), str(renormalise).lower())
     config.only("expert_weights_scale", (0.0, 1.0), "1")
     config.only("expert_group_count", (0, 1), "1 (no groups)")

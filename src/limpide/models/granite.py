@@ -10,9 +10,10 @@ from limpide.models.config import ConfigReader
 from limpide.models.family import Family
 from limpide.models.rope_config import ROPE_DIVISORS, gguf_scaling, hf_rope
 from limpide.models.sizes import Sizes, gguf_sizes, hf_sizes
-from limpide.models.spec import AttentionSpec, BlockSpec, MLPSpec, ModelSpec, NormSpec, RopeSpec
+from limpide.models.spec import AttentionSpec, BlockSpec, MLPSpec, ModelSpec, MoESpec, NormSpec, RopeSpec
 
 THETA = 10000.0
+_SSM = ("conv_kernel", "state_size", "group_count", "inner_size", "time_step_rank")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +51,34 @@ def hf_multipliers(config: ConfigReader) -> Multipliers:
 
 
 def from_gguf(config: ConfigReader, checkpoint: Checkpoint) -> ModelSpec:
-    """The description in GGUF metadata. A multiplier of 0 stands for none."""
+    """The description in GGUF metadata."""
     sizes = gguf_sizes(config, checkpoint)
-    scaling = gguf_scaling(config, checkpoint, context=sizes.context)
-    rope = RopeSpec(config.number("rope.freq_base", THETA), sizes.head_dim, scaling=scaling)
-    with_rope = config.boolean("rope.scaling.finetuned", True)
+    # dense models of Granite 4 are converted by the rules of its hybrids, and keep their keys
+    config.harmless(*(f"ssm.{key}" for key in _SSM))
+    config.only("expert_shared_feed_forward_length", (sizes.width,), f"{sizes.width}, like feed_forward_length")
     return dense(
         sizes,
-        rope if with_rope else None,
-        Multipliers(
-            attention=config.number("attention.scale", 0.0) or sizes.head_dim**-0.5,
-            embedding=config.number("embedding_scale", 0.0) or 1.0,
-            residual=config.number("residual_scale", 0.0) or 1.0,
-            logits=config.positive("logit_scale"),
-        ),
+        gguf_rope(config, checkpoint, sizes),
+        gguf_multipliers(config, sizes),
         attention_bias="blk.0.attn_q.bias" in checkpoint.tensors,
         mlp_bias="blk.0.ffn_up.bias" in checkpoint.tensors,
+    )
+
+
+def gguf_rope(config: ConfigReader, checkpoint: Checkpoint, sizes: Sizes) -> RopeSpec | None:
+    """Rope, unless a key of another meaning says that there is none."""
+    scaling = gguf_scaling(config, checkpoint, context=sizes.context)
+    rope = RopeSpec(config.number("rope.freq_base", THETA), sizes.head_dim, scaling=scaling)
+    return rope if config.boolean("rope.scaling.finetuned", True) else None
+
+
+def gguf_multipliers(config: ConfigReader, sizes: Sizes) -> Multipliers:
+    """The multipliers in GGUF metadata. 0 stands for none."""
+    return Multipliers(
+        attention=config.number("attention.scale", 0.0) or sizes.head_dim**-0.5,
+        embedding=config.number("embedding_scale", 0.0) or 1.0,
+        residual=config.number("residual_scale", 0.0) or 1.0,
+        logits=config.positive("logit_scale"),
     )
 
 
@@ -73,6 +86,20 @@ def dense(
     sizes: Sizes, rope: RopeSpec | None, multipliers: Multipliers, *, attention_bias: bool, mlp_bias: bool
 ) -> ModelSpec:
     """A model of equal blocks, each attention and an MLP."""
+    mlp = MLPSpec(sizes.width, bias=mlp_bias)
+    return equal_blocks("granite", sizes, rope, multipliers, mlp, attention_bias=attention_bias)
+
+
+def equal_blocks(
+    family: str,
+    sizes: Sizes,
+    rope: RopeSpec | None,
+    multipliers: Multipliers,
+    feed_forward: MLPSpec | MoESpec,
+    *,
+    attention_bias: bool,
+) -> ModelSpec:
+    """A model of equal blocks, with the multipliers at their places."""
     norm = NormSpec(sizes.eps)
     block = BlockSpec(
         attention=AttentionSpec(
@@ -84,12 +111,12 @@ def dense(
             qkv_bias=attention_bias,
             out_bias=attention_bias,
         ),
-        feed_forward=MLPSpec(sizes.width, bias=mlp_bias),
+        feed_forward=feed_forward,
         norm=norm,
         residual_scale=multipliers.residual,
     )
     return sizes.model(
-        "granite",
+        family,
         (block,) * sizes.layers,
         norm,
         embed_scale=multipliers.embedding,

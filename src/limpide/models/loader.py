@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from torch import Tensor
@@ -16,7 +16,7 @@ from limpide.models.family import Family, StoredTensor
 from limpide.models.parameters import Shape, parameters
 from limpide.models.quantization import stored_format
 from limpide.models.registry import read_spec
-from limpide.models.spec import ModelSpec
+from limpide.models.spec import AttentionSpec, ModelSpec
 from limpide.models.stored import StoredTensors
 from limpide.models.wrappers import unwrapped
 from limpide.quant import Layout, QuantStack, StoredMatrix
@@ -47,11 +47,19 @@ def load_weights(
     present = StoredTensors(checkpoint, stored_format(checkpoint))
     names = family.stored_names(spec, checkpoint.kind, present.tensors)
     stored = {ours: names[ours] for ours in shapes}
-    unused = [pattern.replace("{n}", str(len(spec.blocks))) for pattern in family.unused_tensors]
-    if spec.tied:
-        unused.append(names["lm_head.weight"].name)
+    patterns = (pattern.replace("{n}", str(len(spec.blocks))) for pattern in family.unused_tensors)
+    unused = (*patterns, *_ignored(spec, names))
     _check(checkpoint, present, shapes, stored, unused)
     return {ours: _load(present, tensor, ours, shapes[ours], numerics) for ours, tensor in stored.items()}
+
+
+def _ignored(spec: ModelSpec, names: Mapping[str, StoredTensor]) -> Iterator[str]:
+    """Stored names of what a description has no use for, though its family has: files may hold it all the same."""
+    if spec.tied:
+        yield names["lm_head.weight"].name
+    for index, block in enumerate(spec.blocks):
+        if isinstance(block.attention, AttentionSpec) and block.attention.kv_source_layer is not None:
+            yield from (names[f"blocks.{index}.attn.{part}.weight"].name for part in ("k", "v", "k_norm"))
 
 
 def _check(
@@ -59,7 +67,7 @@ def _check(
     present: StoredTensors,
     shapes: Mapping[str, Shape],
     stored: Mapping[str, StoredTensor],
-    unused: Sequence[str],
+    unused: tuple[str, ...],
 ) -> None:
     """Compare what the description asks for with what the checkpoint has, before anything is read."""
     tensors = present.tensors

@@ -9,11 +9,6 @@ OUTER: tuple[TensorName, ...] = (
     *module("embed", "model.embed_tokens", "token_embd"),
     *module("lm_head", "lm_head", "output"),
 )
-MLP: tuple[TensorName, ...] = (
-    *module("blocks.{b}.mlp.gate", "model.layers.{b}.mlp.gate_proj", "blk.{b}.ffn_gate"),
-    *module("blocks.{b}.mlp.up", "model.layers.{b}.mlp.up_proj", "blk.{b}.ffn_up"),
-    *module("blocks.{b}.mlp.down", "model.layers.{b}.mlp.down_proj", "blk.{b}.ffn_down"),
-)
 
 
 def attention(*, interleaved_gguf: bool = False) -> tuple[TensorName, ...]:
@@ -67,3 +62,15 @@ def sandwich_norms(hf: Transform | None = None) -> tuple[TensorName, ...]:
         ),
         *module("norm", "model.norm", "output_norm", hf_transform=hf),
     )
+
+
+def mlp(hf: str = "model.layers.{b}.mlp") -> tuple[TensorName, ...]:
+    """A gated MLP; `hf` is what its projections belong to."""
+    return (
+        *module("blocks.{b}.mlp.gate", f"{hf}.gate_proj", "blk.{b}.ffn_gate"),
+        *module("blocks.{b}.mlp.up", f"{hf}.up_proj", "blk.{b}.ffn_up"),
+        *module("blocks.{b}.mlp.down", f"{hf}.down_proj", "blk.{b}.ffn_down"),
+    )
+
+
+MLP: tuple[TensorName, ...] = mlp()

@@ -143,7 +143,7 @@ def _mamba(spec: Mamba2Spec, hidden: int) -> Shapes:
         _at("input", _linear(spec.inner + spec.channels + spec.heads, hidden, spec.bias))
         | _at("conv", _linear(spec.channels, spec.kernel, spec.conv_bias))
         | vectors
-        | {"norm.weight": (spec.inner,)}
+        | {"norm.weight": (spec.groups, spec.inner // spec.groups)}
         | _at("o", _linear(hidden, spec.inner, spec.bias))
     )
 

@@ -34,6 +34,7 @@ class Sizes:
         embed_scale: float = 1.0,
         logit_scale: float = 1.0,
         final_softcap: float | None = None,
+        per_layer_embedding: int = 0,
     ) -> ModelSpec:
         """A whole model of this size."""
         return ModelSpec(
@@ -47,6 +48,7 @@ class Sizes:
             embed_scale=embed_scale,
             logit_scale=logit_scale,
             final_softcap=final_softcap,
+            per_layer_embedding=per_layer_embedding,
         )
 
 
@@ -70,14 +72,20 @@ def hf_sizes(
 
 
 def gguf_sizes(
-    config: ConfigReader, checkpoint: Checkpoint, *, whole_head_rope: bool = True, experts: bool = False
+    config: ConfigReader,
+    checkpoint: Checkpoint,
+    *,
+    whole_head_rope: bool = True,
+    experts: bool = False,
+    kv_heads: int | None = None,
 ) -> Sizes:
     """Sizes in GGUF metadata. Tied embeddings show only in that there is no output matrix.
 
     `whole_head_rope`: refuse rope on a part of the head, since the family has none. `experts`: the family reads the
-    keys of mixtures of experts itself.
+    keys of mixtures of experts itself. `kv_heads`: the family has read them, since its layers differ.
     """
     hidden, heads = config.integer("embedding_length"), config.integer("attention.head_count")
+    layers = config.layers("block_count")
     head_dim = config.integer("attention.key_length", hidden // max(1, heads))
     config.only("attention.value_length", (head_dim,), f"{head_dim}, like attention.key_length")
     if whole_head_rope:
@@ -92,11 +100,19 @@ def gguf_sizes(
         vocab_size=config.integer("vocab_size", vocabulary.shape[0] if vocabulary else 0),
         hidden=hidden,
         context=config.integer("context_length"),
-        layers=config.layers("block_count"),
+        layers=layers,
         width=config.integer("feed_forward_length"),
         heads=heads,
-        kv_heads=config.integer("attention.head_count_kv", heads),
+        kv_heads=_same(config, "attention.head_count_kv", layers, heads) if kv_heads is None else kv_heads,
         head_dim=head_dim,
         eps=config.number("attention.layer_norm_rms_epsilon"),
         tied="output.weight" not in checkpoint.tensors,
     )
+
+
+def _same(config: ConfigReader, key: str, layers: int, default: int) -> int:
+    """A number that some files repeat for each layer."""
+    first, *others = config.per_layer(key, layers, default)
+    if set(others) - {first}:
+        raise config.refusal(key, [first, *others], "the same for every layer")
+    return first

@@ -16,6 +16,7 @@ from limpide.models.renamed import renamed
 WRAPPERS: dict[str, str] = {
     "gemma3": "Gemma3ForConditionalGeneration",
     "gemma4": "Gemma4ForConditionalGeneration",
+    "llama4": "Llama4ForConditionalGeneration",
     "mistral3": "Mistral3ForConditionalGeneration",
 }
 """model_type and architecture of checkpoints whose `text_config` is that of a family of ours."""
@@ -29,7 +30,7 @@ _PREFIXES = (
 _TOWERS = tuple(
     f"{before}{tower}.*"
     for before in ("", "model.")
-    for tower in ("vision_tower", "audio_tower", "multi_modal_projector", "embed_vision", "embed_audio")
+    for tower in ("vision_tower", "vision_model", "audio_tower", "multi_modal_projector", "embed_vision", "embed_audio")
 )
 _HARMLESS = frozenset({
     "text_config", "vision_config", "audio_config", "model_type", "tie_word_embeddings",

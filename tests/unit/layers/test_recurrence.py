@@ -61,7 +61,7 @@ def mamba_by_definition(layer: Mamba2, x: Tensor) -> Tensor:
     gated = torch.stack(out).flatten(1) * functional.silu(gate)
     grouped = gated.view(len(x), s.groups, -1)
     normed = grouped * (grouped.square().mean(-1, keepdim=True) + s.norm.eps).rsqrt()
-    output: Tensor = layer.o(normed.flatten(1) * layer.norm)
+    output: Tensor = layer.o((normed * layer.norm).flatten(1))
     return output
 
 
