@@ -83,6 +83,7 @@ def _check(
     if wrong:
         raise _corrupt(checkpoint, f"has {len(wrong)} tensors of the wrong shape", wrong, "shapes as configured")
     extra = [n for n in tensors if n not in expected and not any(fnmatchcase(n, pattern) for pattern in unused)]
+    extra = [n for n in extra if not present.is_padding(n)]
     if extra:
         raise _corrupt(
             checkpoint,

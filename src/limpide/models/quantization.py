@@ -21,6 +21,8 @@ from limpide.quant.mxfp4_pairs import MXFP4Pairs
 KEY = "quantization_config"
 _OLD_KEY = "compression_config"
 """What compressed-tensors wrote at first."""
+QUANTIZATION_KEYS = frozenset({KEY, _OLD_KEY})
+"""Where a configuration says how weights are stored. In multimodal ones they stand beside the text model's."""
 
 # Which modules are quantised shows in the tensors themselves.
 _MODULES = (
@@ -45,13 +47,9 @@ def stored_format(checkpoint: Checkpoint) -> PartedFormat | None:
     if checkpoint.kind == "gguf":
         return None
     config = checkpoint.config
-    text = config.get("text_config")
-    for place in (config, text if isinstance(text, Mapping) else {}):
-        if place.get(_OLD_KEY) is not None:
-            raise _unreadable("compressed-tensors")
-        if place.get(KEY) is not None:
-            return _read(ConfigReader(place, "config.json"))
-    return None
+    if config.get(_OLD_KEY) is not None:
+        raise _unreadable("compressed-tensors")
+    return _read(ConfigReader(config, "config.json")) if config.get(KEY) is not None else None
 
 
 def _read(config: ConfigReader) -> PartedFormat:

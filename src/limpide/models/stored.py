@@ -35,6 +35,14 @@ class StoredTensors:
                 tensors[name] = TensorInfo(name, stored.shape(infos), stored.name, nbytes)
         self.tensors: Mapping[str, TensorInfo] = MappingProxyType(tensors)
 
+    def is_padding(self, name: str) -> bool:
+        """Whether this tensor holds nothing but the zeros that its format's programs add to what they store."""
+        if self._stored is None:
+            return False
+        stems = [name.removesuffix(suffix) for suffix in self._stored.padded if name.endswith(suffix)]
+        beside = any(stem + self._stored.whole in self._parts for stem in stems)
+        return beside and not self._checkpoint.raw(name).any()
+
     def matrix(self, name: str) -> StoredMatrix:
         """A tensor as a matrix of rows, mapped and not copied. KeyError if there is none; UnsupportedFormat."""
         infos = self._parts.get(name)

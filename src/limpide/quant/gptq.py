@@ -35,6 +35,7 @@ class GPTQ(PartedFormat):
     sign = ".qweight"
     required = (".qweight", ".qzeros", ".scales")
     optional = (".g_idx",)
+    padded = (".bias",)  # AutoGPTQ's older versions gave one to every matrix
 
     @property
     def _per_word(self) -> int:

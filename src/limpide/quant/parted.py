@@ -38,6 +38,8 @@ class PartedFormat(ABC):
     """Suffixes of parts that may be missing."""
     unused: ClassVar[tuple[str, ...]] = ()
     """Suffixes of tensors beside them that take no part in weights."""
+    padded: ClassVar[tuple[str, ...]] = ()
+    """Suffixes of tensors that files have beside them, all zeros, though the model was made without."""
 
     @abstractmethod
     def shape(self, infos: Infos) -> tuple[int, ...]:

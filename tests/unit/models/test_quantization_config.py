@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +185,69 @@ def test_scales_of_activations_are_no_obstacle(tmp_path: Path) -> None:
     with open_checkpoint(folder) as checkpoint:
         model = load_model(checkpoint, numerics="exact")
     assert torch.equal(model.blocks[0].mlp.up.weight, tensors[f"{name}.weight"].float() * 0.5)
+
+
+def gptq_parts() -> dict[str, np.ndarray]:
+    whole = parts()
+    name = "model.layers.1.self_attn.q_proj."
+    del whole[name + "qweight"]
+    return whole | {name + "qweight": np.zeros((2, 16), np.int32), name + "g_idx": np.zeros(16, np.int32)}
+
+
+def test_zeros_that_old_programs_added_as_biases_are_no_obstacle(tmp_path: Path) -> None:
+    config = LLAMA | {"quantization_config": QWEN_GPTQ | {"group_size": 16}}
+    for index, (name, filled, refused) in enumerate(
+        [
+            ("model.layers.1.self_attn.q_proj.bias", 0.0, False),
+            ("model.layers.1.self_attn.q_proj.bias", 1.0, True),
+            ("model.layers.0.self_attn.q_proj.bias", 0.0, True),  # beside a matrix that isn't quantised
+        ]
+    ):
+        tensors = gptq_parts() | {name: np.full(16, filled, np.float16)}
+        with open_checkpoint(write_folder(tmp_path / str(index), config, tensors)) as checkpoint:
+            if refused:
+                with pytest.raises(CorruptModelFile, match=name.replace(".", r"\.")):
+                    load_model(checkpoint)
+            else:
+                load_model(checkpoint)
+
+
+def test_a_multimodal_checkpoint_says_it_beside_the_text_model(tmp_path: Path) -> None:
+    """As the published Ministral 3 does."""
+    text = {key: value for key, value in LLAMA.items() if key != "architectures"} | {"model_type": "mistral"}
+    outer: dict[str, Any] = {"model_type": "mistral3", "architectures": ["Mistral3ForConditionalGeneration"]}
+    outer |= {"text_config": text, "vision_config": {}}
+    with open_checkpoint(
+        write_folder(tmp_path / "m", outer | {"quantization_config": MINISTRAL_3}, hf_tensors())
+    ) as it:
+        with pytest.raises(CorruptModelFile, match="quantization_config says FP8"):
+            load_model(it)
+    other = {"quantization_config": {"quant_method": "bitsandbytes"}}
+    with open_checkpoint(write_folder(tmp_path / "n", outer | other, hf_tensors())) as it:
+        with pytest.raises(UnsupportedFormat, match="bitsandbytes"):
+            load_model(it)
+
+
+def test_loading_reads_no_matrix(tmp_path: Path) -> None:
+    """Two matrices of 4 GB in a file full of holes: afterwards this process has hardly more memory than before."""
+    import psutil
+
+    shapes = {"weight": ("F8_E4M3", 1 << 16, 1), "weight_scale_inv": ("F32", 1 << 9, 4)}
+    places, reached = {}, 0
+    for module in ("a", "b"):
+        for part, (dtype, side, width) in shapes.items():
+            end = reached + side * side * width
+            places[f"{module}.{part}"] = {"dtype": dtype, "shape": [side, side], "data_offsets": [reached, end]}
+            reached = end
+    header = json.dumps(places).encode()
+    path = tmp_path / "large.safetensors"
+    with path.open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(file.tell() + reached)
+    before = psutil.Process().memory_info().rss
+    with open_checkpoint(path) as checkpoint:
+        stored = StoredTensors(checkpoint, FP8((128, 128)))
+        matrices = [stored.matrix(f"{module}.weight") for module in ("a", "b")]
+    assert [matrix.nbytes for matrix in matrices] == [(1 << 32) + (1 << 20)] * 2
+    assert not matrices[1].rows(slice(8, 16)).unpack().any()
+    assert psutil.Process().memory_info().rss - before < 64 << 20
