@@ -21,8 +21,6 @@ from limpide.quant.mxfp4_pairs import MXFP4Pairs
 KEY = "quantization_config"
 _OLD_KEY = "compression_config"
 """What compressed-tensors wrote at first."""
-QUANTIZATION_KEYS = frozenset({KEY, _OLD_KEY})
-"""Where a configuration says how weights are stored. In multimodal ones they stand beside the text model's."""
 
 # Which modules are quantised shows in the tensors themselves.
 _MODULES = (
