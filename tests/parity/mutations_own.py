@@ -8,7 +8,7 @@ from typing import Any
 from mutations import Change, attention, block, rope, whole
 
 from limpide.models import ModelSpec
-from limpide.models.spec import AttentionSpec, Mamba2Spec, MoESpec, NormSpec, RopeSpec
+from limpide.models.spec import AttentionSpec, DeltaNetSpec, Mamba2Spec, MoESpec, NormSpec, RopeSpec
 
 
 def router(**changes: Any) -> Change:
@@ -38,7 +38,27 @@ def _rope_in_attention(spec: ModelSpec) -> ModelSpec:
     return attention(lambda a: replace(a, rope=rope) if isinstance(a, AttentionSpec) else a)(spec)
 
 
+def _is_attention(mixer: Any) -> bool:
+    return isinstance(mixer, AttentionSpec)
+
+
+def _rope_on_half_the_head(spec: ModelSpec) -> ModelSpec:
+    rope = RopeSpec(1e4, 8)
+    return attention(lambda a: replace(a, rope=rope) if _is_attention(a) else a)(spec)
+
+
+def _ungated_shared_expert(spec: ModelSpec) -> ModelSpec:
+    moe = replace(spec.blocks[0].feed_forward, shared_gate=False)
+    return replace(spec, blocks=tuple(replace(block, feed_forward=moe) for block in spec.blocks))
+
+
 OWN_MUTATIONS: dict[str, dict[str, Change]] = {
+    "qwen3-next": {
+        "part of the head with rope": _rope_on_half_the_head,
+        "norms of queries and keys": attention(lambda a: replace(a, qk_norm=None) if _is_attention(a) else a),
+        "gate of the shared expert": _ungated_shared_expert,
+        "order of value heads": attention(lambda a: replace(a, tiled=True) if isinstance(a, DeltaNetSpec) else a),
+    },
     "granite4-hybrid": {
         "convolution's bias": mamba(conv_bias=False),
         "no positions": _rope_in_attention,

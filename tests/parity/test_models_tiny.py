@@ -32,6 +32,7 @@ from limpide.layers.weights import Weight, Weights
 from limpide.models import CausalLM, ModelSpec, load_model
 from limpide.models.family import StoredTensor
 from limpide.models.loader import load_weights
+from limpide.models.recurrent import HeadRows
 from limpide.models.registry import read_spec
 from limpide.models.spec import MaskSpec
 from limpide.models.wrappers import unwrapped
@@ -188,7 +189,7 @@ def test_tensors_with_a_layout_go_both_ways(made: Made) -> None:
 
 
 def has_layout(stored: StoredTensor) -> bool:
-    return stored.layout is not None or hasattr(stored.transform, "layout")
+    return stored.layout is not None or hasattr(stored.transform, "layout") or isinstance(stored.transform, HeadRows)
 
 
 def as_stored(stored: StoredTensor, ours: Any) -> list[Any]:
@@ -295,6 +296,7 @@ KINDS = {
     "llama": ["q_proj.weight", "k_proj.weight", "norm.weight", "layernorm.weight"],
     "gemma3": ["q_proj.weight", "k_proj.weight", "norm.weight", "layernorm.weight"],
     "granite4-hybrid": ["A_log", "mamba.D", "dt_bias", "conv1d.weight", "in_proj.weight", "mamba.norm.weight"],
+    "qwen3-next": ["A_log", "dt_bias", "conv1d.weight", "in_proj_qkvz.weight", "in_proj_ba.weight", "attn.norm.weight"],
     "mla": ["q_a_proj.weight", "q_a_layernorm.weight", "kv_a_proj_with_mqa.weight", "kv_b_proj.weight"],
 }
 

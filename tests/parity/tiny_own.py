@@ -13,7 +13,14 @@ import numpy as np
 import torch
 from tiny_row import Tiny, interleaved
 from torch import Tensor
-from transformers import DeepseekV3Config, GraniteMoeHybridConfig, PreTrainedConfig
+from transformers import (
+    DeepseekV3Config,
+    GraniteMoeHybridConfig,
+    PreTrainedConfig,
+    Qwen3_5MoeTextConfig,
+    Qwen3_5TextConfig,
+    Qwen3NextConfig,
+)
 
 Q8_0, F32 = gguf.GGMLQuantizationType.Q8_0, gguf.GGMLQuantizationType.F32
 Parts = Iterable[tuple[str, np.ndarray]]
@@ -227,6 +234,107 @@ def _convert_granite(name: str, values: np.ndarray, config: Any) -> Parts:
 _HYBRID = Written(_describe_granite, _convert_granite)
 
 
+# --- delta rule ---
+
+_QWEN = {
+    "vocab_size": 96, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 16, "max_position_embeddings": 64, "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4, "linear_key_head_dim": 16, "linear_value_head_dim": 16,
+}  # fmt: skip
+_QWEN_EXPERTS = {
+    "num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 32, "shared_expert_intermediate_size": 32,
+}  # fmt: skip
+
+
+def _qwen(kind: type[PreTrainedConfig], **changes: Any) -> Callable[[], PreTrainedConfig]:
+    settings = {key: value for key, value in (_QWEN | changes).items() if value is not None}
+    return lambda: kind(**settings)
+
+
+def _describe_qwen(writer: gguf.GGUFWriter, config: Any) -> None:
+    rope = config.rope_parameters
+    if hasattr(config, "intermediate_size"):
+        writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_key_length(config.head_dim)
+    writer.add_value_length(config.head_dim)
+    writer.add_rope_freq_base(rope["rope_theta"])
+    writer.add_rope_dimension_count(int(config.head_dim * rope["partial_rotary_factor"]))
+    writer.add_rope_dimension_sections([11, 11, 10, 0])
+    writer.add_ssm_conv_kernel(config.linear_conv_kernel_dim)
+    writer.add_ssm_state_size(config.linear_key_head_dim)
+    writer.add_ssm_group_count(config.linear_num_key_heads)
+    writer.add_ssm_time_step_rank(config.linear_num_value_heads)
+    writer.add_ssm_inner_size(config.linear_value_head_dim * config.linear_num_value_heads)
+    if config.layer_types[3] == "full_attention":
+        writer.add_full_attention_interval(4)
+    else:
+        recurrent = [kind == "linear_attention" for kind in config.layer_types]
+        writer.add_array(f"{writer.arch}.attention.recurrent_layers", recurrent)
+    if hasattr(config, "num_experts"):
+        writer.add_expert_count(config.num_experts)
+        writer.add_expert_used_count(config.num_experts_per_tok)
+        writer.add_expert_feed_forward_length(config.moe_intermediate_size)
+        writer.add_expert_shared_feed_forward_length(config.shared_expert_intermediate_size)
+
+
+def _convert_next(name: str, values: np.ndarray, config: Any) -> Parts:
+    """Names and changes that all of these share; projections as Qwen3-Next has them."""
+    block = f"blk.{name.split('.')[2]}" if ".layers." in name else ""
+    if name.endswith("A_log"):
+        return [(f"{block}.ssm_a", -np.exp(values))]
+    if name.endswith("dt_bias"):
+        return [(f"{block}.ssm_dt.bias", values)]
+    if name.endswith("conv1d.weight"):
+        return [(f"{block}.ssm_conv1d.weight", values.squeeze(1))]
+    if name.endswith("shared_expert_gate.weight"):
+        return [(f"{block}.ffn_gate_inp_shexp.weight", values.squeeze(0))]
+    if name.endswith("experts.down_proj"):
+        return [(f"{block}.ffn_down_exps.weight", values)]
+    if name.endswith("experts.gate_up_proj"):
+        gate, up = np.split(values, 2, axis=1)
+        return [(f"{block}.ffn_gate_exps.weight", gate), (f"{block}.ffn_up_exps.weight", up)]
+    if name.endswith("in_proj_qkvz.weight"):
+        heads, share = config.linear_num_key_heads, config.linear_num_value_heads // config.linear_num_key_heads
+        key, width = config.linear_key_head_dim, share * config.linear_value_head_dim
+        by_head = values.reshape(heads, -1, values.shape[1])
+        q, k, v, z = (
+            part.reshape(-1, values.shape[1]) for part in np.split(by_head, [key, 2 * key, 2 * key + width], axis=1)
+        )
+        return [(f"{block}.attn_qkv.weight", np.concatenate([q, k, v])), (f"{block}.attn_gate.weight", z)]
+    if name.endswith("norm.weight") and not name.endswith("linear_attn.norm.weight"):
+        values = values + np.float32(1)
+    arch = gguf.MODEL_ARCH.QWEN3NEXT if hasattr(config, "num_experts") else gguf.MODEL_ARCH.QWEN35
+    return _named(arch, name, values, config)
+
+
+def _convert_tiled(name: str, values: np.ndarray, config: Any) -> Parts:
+    """Qwen3.5: value heads change places, so that those of one key head are no neighbours."""
+    heads, width = config.linear_num_key_heads, config.linear_value_head_dim
+    keys = 2 * heads * config.linear_key_head_dim
+
+    def tiled(rows: np.ndarray, size: int) -> np.ndarray:
+        grouped = rows.reshape(heads, -1, size, *rows.shape[1:])
+        return grouped.swapaxes(0, 1).reshape(rows.shape)
+
+    if "in_proj_qkv" in name or "conv1d" in name:
+        values = np.concatenate([values[:keys], tiled(values[keys:], width)])
+    elif "in_proj_z" in name:
+        values = tiled(values, width)
+    elif "linear_attn.out_proj" in name:
+        values = np.ascontiguousarray(tiled(values.T, width).T)
+    elif any(part in name for part in ("in_proj_a", "in_proj_b", "A_log", "dt_bias")):
+        values = tiled(values, 1)
+    special = {"in_proj_qkv.weight": "attn_qkv", "in_proj_z.weight": "attn_gate", "in_proj_b.weight": "ssm_beta"}
+    for ours, theirs in (special | {"in_proj_a.weight": "ssm_alpha"}).items():
+        if name.endswith(ours):
+            return [(f"blk.{name.split('.')[2]}.{theirs}.weight", values)]
+    return _convert_next(name, values, config)
+
+
+_NEXT, _TILED = Written(_describe_qwen, _convert_next), Written(_describe_qwen, _convert_tiled)
+
+
 def _moves(model: Any) -> None:
     """Corrections of the choice of experts are no parameters."""
     for name, buffer in model.named_buffers():
@@ -234,8 +342,21 @@ def _moves(model: Any) -> None:
             buffer.add_(torch.randn_like(buffer) * 0.3)
 
 
-def _row(name: str, config: Callable[[], PreTrainedConfig], arch: gguf.MODEL_ARCH, written: Written) -> Tiny:
-    return Tiny(name, config, arch, written=partial(write, arch, written), prepare=_moves)
+def _calmer(model: Any) -> None:
+    """With matrices as large as elsewhere, the reference's own float32 is 1e-4 from its float64 after 40 tokens."""
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            parameter.mul_(0.5)
+
+
+def _row(
+    name: str,
+    config: Callable[[], PreTrainedConfig],
+    arch: gguf.MODEL_ARCH,
+    written: Written,
+    prepare: Callable[[Any], None] = _moves,
+) -> Tiny:
+    return Tiny(name, config, arch, written=partial(write, arch, written), prepare=prepare)
 
 
 OWN: tuple[Tiny, ...] = (
@@ -264,6 +385,22 @@ OWN: tuple[Tiny, ...] = (
         _granite(num_local_experts=4, position_embedding_type="rope", mamba_conv_bias=False, mamba_proj_bias=True),
         gguf.MODEL_ARCH.GRANITE_HYBRID,
         _HYBRID,
+    ),
+    _row("qwen3-next", _qwen(Qwen3NextConfig, **_QWEN_EXPERTS), gguf.MODEL_ARCH.QWEN3NEXT, _NEXT, _calmer),
+    _row("qwen3.5", _qwen(Qwen3_5TextConfig, tie_word_embeddings=True), gguf.MODEL_ARCH.QWEN35, _TILED, _calmer),
+    _row(
+        "qwen3.5-experts",
+        _qwen(
+            Qwen3_5MoeTextConfig,
+            intermediate_size=None,
+            attention_bias=True,
+            linear_num_key_heads=4,
+            layer_types=["full_attention", *["linear_attention"] * 3],
+            **_QWEN_EXPERTS,
+        ),
+        gguf.MODEL_ARCH.QWEN35MOE,
+        _TILED,
+        _calmer,
     ),
     _row("mla-direct-queries", _deepseek(q_lora_rank=None, qk_nope_head_dim=32), _DEEPSEEK2, _SPLIT),
 )

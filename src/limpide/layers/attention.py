@@ -46,6 +46,9 @@ class Attention(nn.Module):
         """[T, hidden] to [T, hidden]; writes the step's keys and values to the cache if the layer has its own."""
         spec, taps = self.spec, step.taps
         q, k, v = self._project(x)
+        gate = None
+        if spec.out_gate:
+            q, gate = q[..., : spec.head_dim], q[..., spec.head_dim :]
         if taps is not None:
             q = taps(self._tap + "q", q)
             k = None if k is None else taps(self._tap + "k", k)
@@ -56,6 +59,8 @@ class Attention(nn.Module):
         if k is not None and v is not None:
             step.kv.write(self.layer, self._placed(k, self.k_norm, step), v if self.v_norm is None else self.v_norm(v))
         heads = attend_stored(q, layer=self.layer, spec=spec, step=step, sinks=self.sinks)
+        if gate is not None:
+            heads = heads * gate.sigmoid()
         if taps is not None:
             heads = taps(self._tap + "heads", heads)
         output: Tensor = self.o(heads.flatten(1))
@@ -71,11 +76,11 @@ class Attention(nn.Module):
         return norm(x) if norm is not None and spec.qk_norm_after_rope else x
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Queries, keys and values by head. A layer that uses another's keys and values has none."""
+        """Queries (with their gates), keys and values by head. A layer that uses another's keys and values has none."""
         spec = self.spec
         linears = [linear for linear in (self.q, self.k, self.v) if linear is not None]
         q, *keys = project(x, *linears)
-        q = q.view(-1, spec.heads, spec.head_dim)
+        q = q.view(-1, spec.heads, 2 * spec.head_dim if spec.out_gate else spec.head_dim)
         if not keys:
             return q, None, None
         k, v = (y.view(-1, spec.kv_heads, spec.head_dim) for y in (keys[0], keys[-1]))

@@ -203,6 +203,8 @@ class AttentionSpec:
     """What queries are multiplied by after rope (Llama 4, Ministral 3)."""
     kv_source_layer: int | None = None
     """Attend to the keys and values of this earlier layer; the layer has none of its own (Gemma 4)."""
+    out_gate: bool = False
+    """Each head's queries are projected together with a gate, whose sigmoid multiplies the head's result."""
     k_eq_v: bool = False
     """Values are the keys as projected, before their norm and rope (Gemma 4)."""
 

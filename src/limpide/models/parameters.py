@@ -86,7 +86,8 @@ def _mixer(spec: MixerSpec, hidden: int) -> Shapes:
 
 def _attention(spec: AttentionSpec, hidden: int) -> Shapes:
     queries, keys = spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim
-    shapes = _at("q", _linear(queries, hidden, spec.qkv_bias)) | _at("o", _linear(hidden, queries, spec.out_bias))
+    projected = 2 * queries if spec.out_gate else queries
+    shapes = _at("q", _linear(projected, hidden, spec.qkv_bias)) | _at("o", _linear(hidden, queries, spec.out_bias))
     norms = {"q_norm": spec.qk_norm}
     if spec.kv_source_layer is None:
         for name in ("k",) if spec.k_eq_v else ("k", "v"):

@@ -23,7 +23,9 @@ from limpide.models import (
     qwen2,
     qwen2_moe,
     qwen3,
+    qwen3_5,
     qwen3_moe,
+    qwen3_next,
     smollm3,
 )
 from limpide.models.config import HARMLESS_GGUF, HARMLESS_HF, ConfigReader
@@ -53,6 +55,8 @@ FAMILIES: tuple[Family, ...] = (
     granite_moe.FAMILY,
     llama4.FAMILY,
     deepseek3.FAMILY,
+    qwen3_next.FAMILY,
+    qwen3_5.FAMILY,
 )
 
 

@@ -53,7 +53,13 @@ class Sizes:
 
 
 def hf_sizes(
-    config: ConfigReader, *, context: int, eps: float = 1e-6, tied: bool = False, head_dim: int | None = None
+    config: ConfigReader,
+    *,
+    context: int,
+    eps: float = 1e-6,
+    tied: bool = False,
+    head_dim: int | None = None,
+    width: int | None = None,
 ) -> Sizes:
     """Sizes in a config.json. The arguments are what the family means by leaving a key out."""
     hidden, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
@@ -62,7 +68,7 @@ def hf_sizes(
         hidden=hidden,
         context=config.integer("max_position_embeddings", context),
         layers=config.layers("num_hidden_layers"),
-        width=config.integer("intermediate_size"),
+        width=config.integer("intermediate_size") if width is None else config.integer("intermediate_size", width),
         heads=heads,
         kv_heads=config.integer("num_key_value_heads", heads),
         head_dim=config.integer("head_dim", hidden // max(1, heads) if head_dim is None else head_dim),
@@ -101,7 +107,7 @@ def gguf_sizes(
         hidden=hidden,
         context=config.integer("context_length"),
         layers=layers,
-        width=config.integer("feed_forward_length"),
+        width=config.integer("feed_forward_length", 0) if experts else config.integer("feed_forward_length"),
         heads=heads,
         kv_heads=_same(config, "attention.head_count_kv", layers, heads) if kv_heads is None else kv_heads,
         head_dim=head_dim,

@@ -48,11 +48,11 @@ class RopeRows(SameShape):
 
     def load(self, weight: Weight, block: BlockSpec | None) -> Weight:
         """Even rows of each head first, then the odd ones."""
-        return _take_rows(weight, self._order(block))
+        return take_rows(weight, self._order(block))
 
     def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
         """First and second half of each head alternately."""
-        return _take_rows(weight, torch.argsort(self._order(block)))
+        return take_rows(weight, torch.argsort(self._order(block)))
 
     def _order(self, block: BlockSpec | None) -> Tensor:
         if block is None:
@@ -181,9 +181,10 @@ def _vector(weight: Weight) -> Tensor:
     return weight
 
 
-def _take_rows(weight: Weight, order: Tensor) -> Weight:
+def take_rows(weight: Weight, order: Tensor) -> Weight:
+    """Rows by their numbers, a copy; of stored blocks the blocks."""
     if isinstance(weight, QuantTensor):
-        return QuantTensor(weight.format, weight.shape, weight.data[order])
+        return QuantTensor(weight.format, (len(order), weight.shape[1]), weight.data[order])
     if not isinstance(weight, Tensor):
         raise TypeError(f"rows of a matrix stored as {weight.stored_as} can't change places")
     return weight[order]
