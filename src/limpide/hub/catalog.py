@@ -42,7 +42,7 @@ class CatalogEntry:
     shape: ModelShape
     thinking: Capability
     dialect: str
-    """Name of the thinking dialect in `limpide.text.thinking`."""
+    """Name of the thinking dialect in `limpide.text.thinking_dialects`."""
     chat: bool
     """Whether it was taught to follow a conversation; a base model only continues text."""
     note: str = ""
