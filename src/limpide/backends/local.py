@@ -252,14 +252,16 @@ class LocalBackend:
             suffix=open_turn,
             **prepared.template_kwargs,
         )
-        outcome = Outcome("applied", str(request.thinking), request.thinking.budget, prepared.note)
+        outcomes = {"think": Outcome("applied", str(request.thinking), request.thinking.budget, prepared.note)}
+        if shown.left_out:
+            outcomes["messages"] = Outcome("clamped", "whole", "in part", shown.left_out)
         return EngineRequest(
             prompt,
             request.sampling,
             thinking=turn.plan if turn.plan != NO_THINKING else None,
             tools=ToolPlan(text.tools, request.tools, shown.note) if request.tools and text.tools else None,
             turn_ends=text.dialect.turn_ends,
-            outcomes={"think": outcome},
+            outcomes=outcomes,
         )
 
     def complete(self, text: str, sampling: Sampling | None = None) -> Stream:

@@ -307,3 +307,30 @@ class TestPassingBack:
         )
         family = Family(**{**vars(BY_NAME["deepseek-r1"]), "template": source})
         assert 'CALL weather{"city": "Paris"}' in prompt(family, self.asked, self.both, tools=())
+
+    def test_words_beside_a_call_are_told_apart_where_the_template_takes_only_one_of_both(self) -> None:
+        spoken = Message("assistant", "I look.", tool_calls=self.both.tool_calls[:1])
+        family = BY_NAME["deepseek-r1"]
+        source = (
+            "{% for m in messages %}{% if m.content %}{{ m.content }}{% else %}{% for c in m.tool_calls %}"
+            "{{ c.function|tojson }}{% endfor %}{% endif %}{% endfor %}{{ '<｜Assistant｜>' }}"
+        )
+        text = prompt(Family(**{**vars(family), "template": source}), self.asked, spoken, self.paris, tools=())
+        assert "I look." in text
+        assert '"Paris"' in text
+
+    def test_or_the_receipt_says_that_they_are_not_seen(self) -> None:
+        spoken = Message("assistant", "I look.", tool_calls=self.both.tool_calls[:1])
+        family = BY_NAME["mistral-v3"]
+        source = (
+            "{% set n = namespace(last='') %}{% for m in messages %}{% if m.tool_calls %}{{ m.tool_calls|tojson }}"
+            "{% else %}{% if m.role == n.last %}{{ raise_exception('roles must alternate') }}{% endif %}"
+            "{{ m.content }}{% if m.role != 'tool' %}{% set n.last = m.role %}{% endif %}{% endif %}{% endfor %}[/A]"
+        )
+        backend = Family(**{**vars(family), "template": source}).backend(ANSWER)
+        try:
+            prepared = backend.prepare(ChatRequest((self.asked, spoken, self.paris)))
+        finally:
+            backend.close()
+        outcome = prepared.outcomes["messages"]
+        assert (outcome.status, outcome.effective) == ("clamped", "in part")

@@ -37,7 +37,7 @@ class CatalogEntry:
     """None if only the size is known."""
     thinking: Capability
     dialect: str
-    """Name of the thinking dialect in `limpide.text`."""
+    """Name of the thinking dialect in `limpide.text.thinking_dialects`."""
     chat: bool = True
     """Whether it was taught to follow a conversation; a base model only continues text."""
     note: str = ""

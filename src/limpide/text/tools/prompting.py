@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final
+from typing import Final, Literal
 
 from limpide.core.errors import InvalidParameter, TemplateError
 from limpide.core.messages import Message, Tool, ToolCall
@@ -22,6 +22,7 @@ _TOOL: Final = Tool(
 )
 _CALL: Final = ToolCall("a1b2c3d4e", _TOOL.name, json.dumps({"needle": "haystack"}))
 _RESULT: Final = "f0und"
+_WORDS: Final = "b3side"
 
 Rewrite = Callable[[Sequence[Message], Sequence[Tool]], Sequence[Message]]
 
@@ -37,7 +38,9 @@ class ToolPrompt:
     rewrite: Rewrite | None = None
     """Applied when nothing in messages and tools can become a special token any more: what it adds can."""
     note: str | None = None
-    """What a receipt should say."""
+    """What a receipt should say of the tools."""
+    left_out: str | None = None
+    """What of the messages the model does not see, for the receipt."""
 
 
 class ToolPrompting:
@@ -80,6 +83,22 @@ class ToolPrompting:
                 return form
         return None
 
+    @cached_property
+    def beside(self) -> Literal["shown", "apart", "lost"]:
+        """What the template does with a call's message that has content, too; apart: it takes them as two messages."""
+        speaks, calls = Message("assistant", _WORDS), Message("assistant", "", tool_calls=(_CALL,))
+        ways: tuple[tuple[Literal["shown", "apart"], list[Message]], ...] = (
+            ("shown", [replace(calls, content=_WORDS)]),
+            ("apart", [speaks, calls]),
+        )
+        for way, middle in ways:
+            result = Message("tool", _RESULT, tool_call_id=_CALL.id)
+            talk = [Message("user", "hello"), *middle, result, Message("assistant", "done"), Message("user", "next")]
+            shown = self._try(talk, self.tools_key or "tools", self.call_form or _FORMS[0])
+            if _WORDS in shown and "haystack" in shown:
+                return way
+        return "lost"
+
     def _try(self, messages: Sequence[Message], tools_key: str, form: CallForm = _FORMS[0]) -> str:
         tools = [_TOOL] if len(messages) == 1 or self.tools_key else []
         try:
@@ -118,7 +137,7 @@ class ToolPrompting:
         if dialect is not None:
             prompt = replace(prompt, messages=arrange(prompt.messages, dialect))
         if self.call_form is not None:
-            return replace(prompt, form=self.call_form)
+            return self._with_content(replace(prompt, form=self.call_form))
         if dialect is None or dialect.write is None:
             raise InvalidParameter(
                 "messages",
@@ -133,6 +152,14 @@ class ToolPrompting:
             return [_written_out(message, write) for message in messages]
 
         return replace(prompt, rewrite=rewrite)
+
+    def _with_content(self, prompt: ToolPrompt) -> ToolPrompt:
+        if not any(message.tool_calls and message.content for message in prompt.messages) or self.beside == "shown":
+            return prompt
+        if self.beside == "apart":
+            apart = [part for message in prompt.messages for part in _content_apart(message)]
+            return replace(prompt, messages=tuple(apart))
+        return replace(prompt, left_out="the chat template does not show what is said beside a tool call")
 
 
 def arrange(messages: Sequence[Message], dialect: ToolDialect) -> tuple[Message, ...]:
@@ -186,6 +213,12 @@ def _thinking_alone(message: Message) -> Message:
     if not (message.tool_calls and message.thinking and message.content):
         return message
     return replace(message, thinking=f"{message.thinking}\n\n{message.content}", content="")
+
+
+def _content_apart(message: Message) -> list[Message]:
+    if not (message.tool_calls and message.content):
+        return [message]
+    return [replace(message, thinking=None, tool_calls=()), replace(message, content="")]
 
 
 def _with_system(messages: Sequence[Message], text: str) -> list[Message]:
