@@ -12,8 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny_models import BASE, Tiny, distance, make_reference, plain_logits, reference_logits, some_tokens
+from tiny_models import TINY as TABLE
 from torch import Tensor
-from transformers import LlamaConfig
+from transformers import AutoModelForCausalLM, LlamaConfig
 
 from limpide.formats import open_checkpoint
 from limpide.models import CausalLM, load_model
@@ -148,3 +149,33 @@ def test_every_part_counts(method: str, tmp_path: Path) -> None:
             changed.view(torch.uint8)[:4] ^= 0x11
         save_file(original | {name: changed}, file)
         assert distance(plain_logits(load(tmp_path, "exact"), some_tokens()), expected) > TOLERANCE
+
+
+_UNQUANTISED = ("embed_tokens", "lm_head", "norm", "mlp.gate.")
+
+
+def test_deepseek_in_blocks_of_eight_bit_floats(tmp_path: Path) -> None:
+    """As V3 and R1 are published: latent attention, dense layers, shared and routed experts, all but the router."""
+    (tiny,) = (row for row in TABLE if row.name == "deepseek3")
+    original = make_reference(tiny)
+    plain, quantised = tmp_path / "plain", tmp_path / "quantised"
+    original.save_pretrained(plain)
+    quantised.mkdir()
+    stored, numbers = {}, load_file(plain / "model.safetensors")
+    for name, values in numbers.items():
+        if values.ndim != 2 or any(part in name for part in _UNQUANTISED):
+            stored[name] = values
+            continue
+        parts, unpacked = fp8(values.numpy(), np.random.default_rng(0))
+        stored |= {name.removesuffix("weight") + part: tensor.contiguous() for part, tensor in parts.items()}
+        numbers[name] = torch.from_numpy(np.ascontiguousarray(unpacked, dtype=np.float32))
+    assert sum(name.endswith("weight_scale_inv") for name in stored) > 3 * 12 * 2
+    save_file(numbers, plain / "model.safetensors", metadata={"format": "pt"})
+    save_file(stored, quantised / "model.safetensors")
+    config = json.loads((plain / "config.json").read_text())
+    (quantised / "config.json").write_text(json.dumps(config | {"quantization_config": METHODS["fp8"][0]}))
+    reference = AutoModelForCausalLM.from_pretrained(plain, dtype=torch.float32, attn_implementation="eager").eval()
+    expected = reference_logits(reference, some_tokens())
+    assert distance(reference_logits(original, some_tokens()), expected) > TOLERANCE, "quantising changed nothing"
+    for numerics in ("exact", "fast"):
+        assert distance(plain_logits(load(quantised, numerics), some_tokens()), expected) < TOLERANCE
