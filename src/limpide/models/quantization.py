@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
-from limpide.core.errors import UnsupportedFormat
 from limpide.formats import Checkpoint
+from limpide.formats.quant_method import QUANTIZATION, quant_method
 from limpide.models.config import ConfigReader
 from limpide.quant import PartedFormat
 from limpide.quant.awq import AWQ
@@ -18,9 +18,7 @@ from limpide.quant.fp8 import FP8
 from limpide.quant.gptq import GPTQ
 from limpide.quant.mxfp4_pairs import MXFP4Pairs
 
-KEY = "quantization_config"
-_OLD_KEY = "compression_config"
-"""What compressed-tensors wrote at first."""
+KEY = QUANTIZATION
 
 # Which modules are quantised shows in the tensors themselves.
 _MODULES = (
@@ -44,28 +42,13 @@ def stored_format(checkpoint: Checkpoint) -> PartedFormat | None:
     """
     if checkpoint.kind == "gguf":
         return None
-    config = checkpoint.config
-    if config.get(_OLD_KEY) is not None:
-        raise _unreadable("compressed-tensors")
-    return _read(ConfigReader(config, "config.json")) if config.get(KEY) is not None else None
-
-
-def _read(config: ConfigReader) -> PartedFormat:
-    settings = config.child(KEY)
-    if settings is None:
-        raise AssertionError("called only where there is one")
-    method = settings.string("quant_method", None) or _implied_method(settings)
-    reader = _METHODS.get(method)
-    if reader is None:
-        raise _unreadable(method)
-    stored = reader(settings)
+    method, settings = quant_method(checkpoint.config), ConfigReader(checkpoint.config, "config.json").child(KEY)
+    if method is None or settings is None:
+        return None
+    settings.only("quant_method", (method,), method)
+    stored = METHODS[method](settings)
     settings.finish(harmless=(*_MODULES, *_MAKING))
     return stored
-
-
-def _implied_method(settings: ConfigReader) -> str:
-    """The first files of bitsandbytes don't name it."""
-    return "bitsandbytes" if "load_in_4bit" in settings or "load_in_8bit" in settings else "a method without a name"
 
 
 def _mxfp4(settings: ConfigReader) -> PartedFormat:
@@ -127,14 +110,6 @@ def _group(settings: ConfigReader) -> int:
     return settings.integer("group_size", 128) or 0
 
 
-_METHODS: Mapping[str, Callable[[ConfigReader], PartedFormat]] = MappingProxyType(
-    {"mxfp4": _mxfp4, "fp8": _fp8, "awq": _awq, "gptq": _gptq}
+METHODS: Mapping[str, Callable[[ConfigReader], PartedFormat]] = MappingProxyType(
+    {"awq": _awq, "fp8": _fp8, "gptq": _gptq, "mxfp4": _mxfp4}
 )
-
-
-def _unreadable(method: Any) -> UnsupportedFormat:
-    return UnsupportedFormat(
-        f"the weights are quantised by {method}, which we can't read",
-        expected="weights as they are (BF16, F16, F32), or quantised by " + ", ".join(sorted(_METHODS)),
-        hint="the GGUF file of the same model (Q4_K_M, Q8_0, …), or its safetensors unquantised, in AWQ or in GPTQ",
-    )

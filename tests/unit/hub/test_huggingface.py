@@ -222,6 +222,16 @@ def test_a_folder_of_safetensors(hub: FakeHub, tmp_path: Path) -> None:
     assert Path(run("resolve", "hf:org/folder", "offline")["path"]) == folder
 
 
+def test_weights_that_nobody_here_can_read_are_not_fetched(hub: FakeHub, tmp_path: Path) -> None:
+    config = {"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}
+    hub.repos["org/nf4"] = {"model.safetensors": b"w" * 1000, "config.json": json.dumps(config).encode()}
+    said = run("resolve", "hf:org/nf4")
+    assert said["error"] == "UnsupportedFormat"
+    assert "bitsandbytes" in said["text"]
+    assert "GGUF" in said["text"]
+    assert not [request for request in hub.requests if request.startswith("GET") and "safetensors" in request]
+
+
 @pytest.mark.parametrize(
     ("reference", "error", "words"),
     [

@@ -12,8 +12,9 @@ from tiny_checkpoint import LLAMA, hf_tensors, write_folder
 
 from limpide.core.errors import CorruptModelFile, UnsupportedConfig, UnsupportedFormat
 from limpide.formats import open_checkpoint
+from limpide.formats.quant_method import READABLE_METHODS
 from limpide.models import load_model
-from limpide.models.quantization import stored_format
+from limpide.models.quantization import METHODS, stored_format
 from limpide.models.registry import read_spec
 from limpide.models.stored import StoredTensors
 from limpide.quant import PartedFormat
@@ -93,8 +94,6 @@ def test_what_publishers_write_is_understood(tmp_path: Path, settings: Any, expe
         (DEEPSEEK | {"expert_dtype": "fp4"}, "expert_dtype"),
         (DEEPSEEK | {"kv_cache_scheme": "static"}, "kv_cache_scheme"),
         (GPT_OSS | {"block": 16}, "block"),
-        ("awq", "quantization_config"),
-        ({"quant_method": 4}, "quant_method"),
     ],
     ids=str,
 )
@@ -112,6 +111,9 @@ def test_a_setting_that_we_cannot_follow_is_refused_by_name(tmp_path: Path, sett
         ({"quant_method": "hqq"}, "hqq"),
         ({"quant_method": "torchao"}, "torchao"),
         ({}, "without a name"),
+        ({"quant_method": 4}, "by 4"),
+        ("nf4", "nf4"),
+        (["awq"], "awq"),
     ],
     ids=str,
 )
@@ -120,6 +122,10 @@ def test_other_methods_are_refused_with_the_way_out(tmp_path: Path, settings: An
         read(tmp_path, settings)
     assert "GGUF" in str(caught.value)
     assert "awq, fp8, gptq, mxfp4" in str(caught.value)
+
+
+def test_every_method_that_the_hub_lets_pass_has_a_reader() -> None:
+    assert tuple(sorted(METHODS)) == READABLE_METHODS
 
 
 def test_so_is_the_first_spelling_of_compressed_tensors(tmp_path: Path) -> None:
