@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from tiny_dense import DENSE
 from tiny_moe import MOE
+from tiny_own import OWN
 from tiny_row import (
     BASE,
     LENGTH,
@@ -87,6 +88,7 @@ TINY: tuple[Tiny, ...] = (
     ),
     *DENSE,
     *MOE,
+    *OWN,
 )
 
 
@@ -124,7 +126,7 @@ def plain_logits(model: CausalLM, tokens: Tensor, taps: Taps | None = None) -> T
 
 def stepped_logits(model: CausalLM, sequences: list[Tensor], counts: list[list[int]]) -> list[Tensor]:
     """Logits of every token when each step computes `counts[step][sequence]` tokens of each sequence, paged."""
-    cache = PagedCache(model.spec.kv_shapes, num_blocks=64, block_size=4)
+    cache = PagedCache(model.spec.kv_shapes, num_blocks=64, block_size=4, states=model.spec.state_shapes)
     model.settle(LENGTH)
     leases = [cache.open() for _ in sequences]
     for lease, tokens in zip(leases, sequences, strict=True):

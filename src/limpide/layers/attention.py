@@ -11,7 +11,7 @@ from torch.nn import functional
 from limpide.layers.linear import Linear, project
 from limpide.layers.norm import Norm, make_norm
 from limpide.layers.rope import rotate
-from limpide.layers.spec import AttentionSpec
+from limpide.layers.spec import AttentionSpec, LatentAttentionSpec
 from limpide.layers.step import Step, first_visible_key
 from limpide.layers.weights import Weights
 
@@ -105,14 +105,24 @@ def attend_stored(q: Tensor, *, layer: int, spec: AttentionSpec, step: Step, sin
         if start == stop:
             continue
         keys, values = kv.read(source, sequence)
-        results.append(_attend_one(q[start:stop], keys, values, layer=layer, spec=spec, step=step, sinks=sinks))
+        results.append(attend_one(q[start:stop], keys, values, layer=layer, spec=spec, step=step, sinks=sinks))
     return results[0] if len(results) == 1 else torch.cat(results)
 
 
-def _attend_one(
-    q: Tensor, keys: Tensor, values: Tensor, *, layer: int, spec: AttentionSpec, step: Step, sinks: Tensor | None
+def attend_one(
+    q: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    *,
+    layer: int,
+    spec: AttentionSpec | LatentAttentionSpec,
+    step: Step,
+    sinks: Tensor | None = None,
 ) -> Tensor:
-    """One sequence: its last `n` queries [n, heads, head_dim] against all its keys [L, kv_heads, head_dim]."""
+    """One sequence: its last `n` queries [n, heads, head_dim] against all its keys [L, kv_heads, head_dim].
+
+    Returns [n, heads, width], as wide as `values` [L, kv_heads, width].
+    """
     queries, length = q.shape[0], keys.shape[0]
     past = length - queries
     point = f"blocks.{layer}.attn.probs"
@@ -131,7 +141,15 @@ def _attend_one(
     return results[0] if len(results) == 1 else torch.cat(results)
 
 
-def _scores(q: Tensor, keys: Tensor, *, first_query: int, first_key: int, spec: AttentionSpec, step: Step) -> Tensor:
+def _scores(
+    q: Tensor,
+    keys: Tensor,
+    *,
+    first_query: int,
+    first_key: int,
+    spec: AttentionSpec | LatentAttentionSpec,
+    step: Step,
+) -> Tensor:
     """Masked scores [kv_heads, group, queries, keys]."""
     queries = q.shape[0]
     grouped = (q * spec.scale).view(queries, spec.kv_heads, -1, spec.head_dim).permute(1, 2, 0, 3)

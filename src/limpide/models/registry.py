@@ -5,6 +5,7 @@ from __future__ import annotations
 from limpide.core.errors import UnsupportedArchitecture, UnsupportedConfig
 from limpide.formats import Checkpoint
 from limpide.models import (
+    deepseek3,
     gemma,
     gemma2,
     gemma3,
@@ -51,6 +52,7 @@ FAMILIES: tuple[Family, ...] = (
     gpt_oss.FAMILY,
     granite_moe.FAMILY,
     llama4.FAMILY,
+    deepseek3.FAMILY,
 )
 
 

@@ -72,12 +72,17 @@ def hf_sizes(
 
 
 def gguf_sizes(
-    config: ConfigReader, checkpoint: Checkpoint, *, whole_head_rope: bool = True, experts: bool = False
+    config: ConfigReader,
+    checkpoint: Checkpoint,
+    *,
+    whole_head_rope: bool = True,
+    experts: bool = False,
+    kv_heads: int | None = None,
 ) -> Sizes:
     """Sizes in GGUF metadata. Tied embeddings show only in that there is no output matrix.
 
     `whole_head_rope`: refuse rope on a part of the head, since the family has none. `experts`: the family reads the
-    keys of mixtures of experts itself.
+    keys of mixtures of experts itself. `kv_heads`: the family has read them, since its layers differ.
     """
     hidden, heads = config.integer("embedding_length"), config.integer("attention.head_count")
     layers = config.layers("block_count")
@@ -98,7 +103,7 @@ def gguf_sizes(
         layers=layers,
         width=config.integer("feed_forward_length"),
         heads=heads,
-        kv_heads=_same(config, "attention.head_count_kv", layers, heads),
+        kv_heads=_same(config, "attention.head_count_kv", layers, heads) if kv_heads is None else kv_heads,
         head_dim=head_dim,
         eps=config.number("attention.layer_norm_rms_epsilon"),
         tied="output.weight" not in checkpoint.tensors,

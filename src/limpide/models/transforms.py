@@ -10,7 +10,7 @@ from torch import Tensor
 
 from limpide.core.errors import UnsupportedFormat
 from limpide.layers.weights import Weight
-from limpide.models.spec import BlockSpec, MLPSpec
+from limpide.models.spec import AttentionSpec, BlockSpec, MLPSpec
 from limpide.quant import Layout, QuantTensor, StoredMatrix
 
 Shape = tuple[int, ...]
@@ -58,6 +58,8 @@ class RopeRows(SameShape):
         if block is None:
             raise TypeError("only tensors of a block have heads")
         attention = block.attention
+        if not isinstance(attention, AttentionSpec):
+            raise TypeError("only grouped-query attention has heads of queries and keys")
         heads = attention.heads if self.heads == "q" else attention.kv_heads
         rows = torch.arange(heads * attention.head_dim)
         return rows.view(heads, attention.head_dim // 2, 2).transpose(1, 2).reshape(-1)
@@ -105,12 +107,15 @@ class Rows:
         if block is None:
             raise TypeError("only tensors of a block are stacked")
         attention, feed_forward = block.attention, block.feed_forward
-        keys = attention.kv_heads * attention.head_dim
-        stack = {"q": attention.heads * attention.head_dim, "k": keys, "v": keys}
         if self.part in ("gate", "up"):
             if not isinstance(feed_forward, MLPSpec):
                 raise TypeError("only an MLP's matrices are stacked; those of experts have a layout")
             stack = {"gate": feed_forward.width, "up": feed_forward.width}
+        else:
+            if not isinstance(attention, AttentionSpec):
+                raise TypeError("only grouped-query attention's matrices are stacked")
+            keys = attention.kv_heads * attention.head_dim
+            stack = {"q": attention.heads * attention.head_dim, "k": keys, "v": keys}
         start = sum(size for name, size in stack.items() if list(stack).index(name) < list(stack).index(self.part))
         return start, start + stack[self.part], sum(stack.values())
 
