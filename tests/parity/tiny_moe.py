@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gguf
 import numpy as np
+import tiny_dense
 import torch
 from tiny_row import BASE, Tiny, head_dim, interleaved
 from torch import Tensor
 from transformers import (
+    AutoModelForImageTextToText,
+    Gemma4TextConfig,
     GptOssConfig,
     GraniteMoeConfig,
     GraniteMoeSharedConfig,
+    Llama4Config,
     Llama4TextConfig,
     MixtralConfig,
     PreTrainedConfig,
@@ -38,6 +43,8 @@ class Written:
     """Adds what is special to the family's metadata."""
     convert: Callable[[str, np.ndarray, Any], Parts]
     """From a name in transformers' memory and its values to what a file holds of them. Values are only moved."""
+    extra: Callable[[Any], dict[str, np.ndarray]] = lambda config: {}
+    """Tensors that only the file has."""
 
     def __call__(self, model: Any, path: Path, stored: gguf.GGMLQuantizationType | None) -> dict[str, Tensor]:
         """Write a model. Returns its state as it is after rounding to `stored`."""
@@ -60,6 +67,8 @@ class Written:
                 writer.add_tensor(theirs, data, raw_dtype=kind)
                 rounded = torch.from_numpy(gguf.quants.dequantize(data, kind).astype(np.float32))
                 tensor.view(-1)[torch.from_numpy(place.flatten())] = rounded.flatten()
+        for name, values in self.extra(config).items():
+            writer.add_tensor(name, values)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
@@ -86,8 +95,10 @@ def _common_metadata(writer: gguf.GGUFWriter, config: Any) -> None:
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_vocab_size(config.vocab_size)
     writer.add_expert_count(getattr(config, "num_local_experts", None) or config.num_experts)
-    writer.add_expert_used_count(config.num_experts_per_tok)
+    writer.add_expert_used_count(getattr(config, "top_k_experts", None) or config.num_experts_per_tok)
     rope = config.rope_parameters
+    if "rope_theta" not in rope:
+        return  # by kinds of layers: the family's business
     writer.add_rope_freq_base(rope["rope_theta"])
     writer.add_rope_dimension_count(head_dim(config))
     if rope["rope_type"] == "yarn":
@@ -263,6 +274,23 @@ def _llama4(**changes: Any) -> Callable[[], PreTrainedConfig]:
     return lambda: Llama4TextConfig(**(_BASE | own | changes))
 
 
+_VISION = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "vision_output_dim": 16,
+    "image_size": 28,
+    "projector_input_dim": 16,
+    "projector_output_dim": 16,
+}
+
+
+def _text_alone(model: Any) -> None:
+    """The wrapper of transformers 5.24 wants a field of its text model's result that this one hasn't."""
+    model.forward = model.language_model.forward
+
+
 def _describe_llama4(writer: gguf.GGUFWriter, config: Any) -> None:
     writer.add_expert_feed_forward_length(config.intermediate_size)
     writer.add_interleave_moe_layer_step(config.interleave_moe_layer_step)
@@ -272,6 +300,43 @@ def _convert_llama4(name: str, values: np.ndarray, config: Any) -> Parts:
     if ".feed_forward.experts." in name:
         return _in_halves(name, values.swapaxes(1, 2))
     return [(name, values)]
+
+
+# --- Gemma 4 ---
+
+
+def _gemma4() -> PreTrainedConfig:
+    settings: Any = BASE | {"max_position_embeddings": 64} | tiny_dense.GEMMA4
+    return Gemma4TextConfig(
+        enable_moe_block=True,
+        num_experts=6,
+        top_k_experts=2,
+        moe_intermediate_size=32,
+        vocab_size_per_layer_input=96,
+        hidden_size_per_layer_input=0,
+        **deepcopy(settings),
+    )
+
+
+def _describe_gemma4(writer: gguf.GGUFWriter, config: Any) -> None:
+    tiny_dense.gemma4_metadata(writer, config)
+    writer.add_expert_feed_forward_length(config.moe_intermediate_size)
+
+
+def _convert_gemma4(name: str, values: np.ndarray, config: Any) -> Parts:
+    block = f"blk.{_block(name)}"
+    own = {
+        "router.scale": "ffn_gate_inp.scale",
+        "router.per_expert_scale": "ffn_down_exps.scale",
+        "router.proj.weight": "ffn_gate_inp.weight",
+        "experts.gate_up_proj": "ffn_gate_up_exps.weight",
+        "experts.down_proj": "ffn_down_exps.weight",
+        "layer_scalar": "layer_output_scale.weight",
+        "pre_feedforward_layernorm_2.weight": "pre_ffw_norm_2.weight",
+        "post_feedforward_layernorm_1.weight": "post_ffw_norm_1.weight",
+        "post_feedforward_layernorm_2.weight": "post_ffw_norm_2.weight",
+    }
+    return [(next((f"{block}.{theirs}" for ours, theirs in own.items() if name.endswith(ours)), name), values)]
 
 
 _ARCH = gguf.MODEL_ARCH
@@ -314,6 +379,13 @@ MOE: tuple[Tiny, ...] = (
     ),
     Tiny("llama4", _llama4(attention_chunk_size=8, floor_scale=8, num_experts_per_tok=2), None),
     Tiny(
+        "llama4-in-a-wrapper",
+        lambda: Llama4Config(text_config=_llama4(attention_chunk_size=8)(), vision_config=_VISION),
+        None,
+        auto=AutoModelForImageTextToText,
+        prepare=_text_alone,
+    ),
+    Tiny(
         "llama4-scaling-no-norm",
         _llama4(
             attention_chunk_size=None,
@@ -329,5 +401,12 @@ MOE: tuple[Tiny, ...] = (
         _llama4(no_rope_layer_interval=4),
         _ARCH.LLAMA4,
         written=Written(_ARCH.LLAMA4, _describe_llama4, _convert_llama4),
+    ),
+    Tiny(
+        "gemma4-experts",
+        _gemma4,
+        _ARCH.GEMMA4,
+        written=Written(_ARCH.GEMMA4, _describe_gemma4, _convert_gemma4, tiny_dense.gemma4_divisors),
+        prepare=tiny_dense.gemma4_scalars,
     ),
 )
