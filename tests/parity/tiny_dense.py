@@ -150,9 +150,11 @@ def _gemma4_divisors(config: Any) -> dict[str, np.ndarray]:
     return {"rope_freqs.weight": np.array([1.0] * (pairs // 4) + [1e30] * (pairs - pairs // 4), np.float32)}
 
 
-def _gemma4_scalars(model: Any) -> None:
+def _gemma4_weights(model: Any) -> None:
+    """Scalars that aren't 1, and norms of queries that let attention see more than one key, as it has no scale."""
     for layer in model.model.layers:
         layer.layer_scalar.mul_(torch.rand(1) + 0.5)
+        layer.self_attn.q_norm.weight.mul_(0.3)
 
 
 _MINISTRAL3_ROPE = {
@@ -311,7 +313,7 @@ DENSE: tuple[Tiny, ...] = (
         metadata=_gemma4,
         convert=_gemma4_names,
         extra=_gemma4_divisors,
-        prepare=_gemma4_scalars,
+        prepare=_gemma4_weights,
     ),
     Tiny(
         "gemma4-large",
@@ -323,6 +325,6 @@ DENSE: tuple[Tiny, ...] = (
         metadata=_gemma4,
         convert=_gemma4_names,
         extra=_gemma4_divisors,
-        prepare=_gemma4_scalars,
+        prepare=_gemma4_weights,
     ),
 )  # fmt: skip

@@ -122,9 +122,11 @@ def plain_logits(model: CausalLM, tokens: Tensor, taps: Taps | None = None) -> T
         return model.logits(hidden, taps=taps)
 
 
-def stepped_logits(model: CausalLM, sequences: list[Tensor], counts: list[list[int]]) -> list[Tensor]:
+def stepped_logits(
+    model: CausalLM, sequences: list[Tensor], counts: list[list[int]], dtype: torch.dtype = torch.float32
+) -> list[Tensor]:
     """Logits of every token when each step computes `counts[step][sequence]` tokens of each sequence, paged."""
-    cache = PagedCache(model.spec.kv_shapes, num_blocks=64, block_size=4)
+    cache = PagedCache(model.spec.kv_shapes, num_blocks=64, block_size=4, dtype=dtype)
     model.settle(LENGTH)
     leases = [cache.open() for _ in sequences]
     for lease, tokens in zip(leases, sequences, strict=True):
