@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -81,6 +82,17 @@ def _other(spec: ModelSpec, b: BlockSpec) -> Any:
     return replace(b.attention, mask=masks[1 - masks.index(b.attention.mask)])
 
 
+def _beside(change: Callable[[MoESpec], MoESpec | None]) -> Change:
+    def changed(b: BlockSpec) -> BlockSpec:
+        return b if b.experts_beside is None else replace(b, experts_beside=change(b.experts_beside))
+
+    return lambda spec: replace(spec, blocks=tuple(map(changed, spec.blocks)))
+
+
+def _beside_router(**changes: Any) -> Change:
+    return _beside(lambda moe: replace(moe, router=replace(moe.router, **changes)))
+
+
 MOE_MUTATIONS: dict[str, dict[str, Change]] = {
     "mixtral": {
         "weights add up to one": router(renormalise=False),
@@ -148,6 +160,13 @@ MOE_MUTATIONS: dict[str, dict[str, Change]] = {
         "sigmoid": router(score="softmax"),
         "weights as they are": router(renormalise=True),
         "shared expert": moe(shared=None),
+    },
+    "gemma4-experts": {
+        "experts": _beside(lambda moe: None),
+        "scale per expert": _beside_router(expert_scale=False),
+        "scale of what the router reads": _beside_router(input_scale=1.0),
+        "norm of what the router reads": _beside_router(norm=None),
+        "activation": _beside(lambda moe: replace(moe, expert=replace(moe.expert, activation="silu"))),
     },
     "llama4-scaling-no-norm": {
         "scaling": _roped(scaling=None),

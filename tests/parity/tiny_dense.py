@@ -116,7 +116,7 @@ def _split_shared_mlp(name: str, values: np.ndarray, config: Any) -> np.ndarray 
     return interleaved(name, values, config)
 
 
-def _gemma4(writer: gguf.GGUFWriter, config: Any) -> None:
+def gemma4_metadata(writer: gguf.GGUFWriter, config: Any) -> None:
     layers = range(config.num_hidden_layers)
     sliding, full = (config.per_layer_config[layer] for layer in (0, 1))
     windows = [kind == SLIDING for kind in config.layer_types]
@@ -144,13 +144,13 @@ def _gemma4_names(name: str, values: np.ndarray, config: Any) -> dict[str, np.nd
     return {name + ".weight" if name.endswith("layer_scalar") else name: values}
 
 
-def _gemma4_divisors(config: Any) -> dict[str, np.ndarray]:
+def gemma4_divisors(config: Any) -> dict[str, np.ndarray]:
     """A quarter of the full layers' pairs turn."""
     pairs = config.per_layer_config[1].head_dim // 2
     return {"rope_freqs.weight": np.array([1.0] * (pairs // 4) + [1e30] * (pairs - pairs // 4), np.float32)}
 
 
-def _gemma4_weights(model: Any) -> None:
+def gemma4_scalars(model: Any) -> None:
     """Scalars that aren't 1, and norms of queries that let attention see more than one key, as it has no scale."""
     for layer in model.model.layers:
         layer.layer_scalar.mul_(torch.rand(1) + 0.5)
@@ -173,7 +173,7 @@ _GEMMA2 = {
 _GRANITE = {
     "attention_multiplier": 0.2, "embedding_multiplier": 3.0, "residual_multiplier": 0.3, "logits_scaling": 4.0,
 }  # fmt: skip
-_GEMMA4 = {
+GEMMA4 = {
     "num_hidden_layers": 7, "layer_types": [SLIDING, FULL, SLIDING, FULL, SLIDING, SLIDING, FULL], "head_dim": 8,
     "global_head_dim": 16, "sliding_window": 8, "final_logit_softcapping": 8.0,
 }  # fmt: skip
@@ -275,7 +275,7 @@ DENSE: tuple[Tiny, ...] = (
         "gemma4-in-a-wrapper",
         lambda: Gemma4Config(
             text_config=_of(
-                Gemma4TextConfig, vocab_size_per_layer_input=96, hidden_size_per_layer_input=32, **_GEMMA4
+                Gemma4TextConfig, vocab_size_per_layer_input=96, hidden_size_per_layer_input=32, **GEMMA4
             )(),
             vision_config=None,
             audio_config=None,
@@ -307,24 +307,24 @@ DENSE: tuple[Tiny, ...] = (
         "gemma4-small",
         _of(
             Gemma4TextConfig, vocab_size_per_layer_input=96, hidden_size_per_layer_input=32, use_double_wide_mlp=True,
-            num_kv_shared_layers=3, **_GEMMA4,
+            num_kv_shared_layers=3, **GEMMA4,
         ),
         ARCH.GEMMA4,
-        metadata=_gemma4,
+        metadata=gemma4_metadata,
         convert=_gemma4_names,
-        extra=_gemma4_divisors,
-        prepare=_gemma4_weights,
+        extra=gemma4_divisors,
+        prepare=gemma4_scalars,
     ),
     Tiny(
         "gemma4-large",
         _of(
             Gemma4TextConfig, vocab_size_per_layer_input=96, hidden_size_per_layer_input=0, attention_k_eq_v=True,
-            num_global_key_value_heads=1, **_GEMMA4,
+            num_global_key_value_heads=1, **GEMMA4,
         ),
         ARCH.GEMMA4,
-        metadata=_gemma4,
+        metadata=gemma4_metadata,
         convert=_gemma4_names,
-        extra=_gemma4_divisors,
-        prepare=_gemma4_weights,
+        extra=gemma4_divisors,
+        prepare=gemma4_scalars,
     ),
 )  # fmt: skip

@@ -21,6 +21,7 @@ from tiny_row import (
     gemma3_metadata,
     head_dim,
     llama3_divisors,
+    toy_vocabulary,
     with_one,
 )
 from torch import Tensor
@@ -167,6 +168,7 @@ def write_gguf(
     config = model.config
     writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[tiny.gguf])
     _write_metadata(tiny, config, writer)
+    toy_vocabulary(writer, config.vocab_size)
     names = gguf.get_tensor_name_map(tiny.gguf, config.num_hidden_layers)
     state: dict[str, Tensor] = {}
     for name, tensor in model.state_dict().items():

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gguf
 import numpy as np
+import tiny_dense
 import torch
-from tiny_row import BASE, Tiny, head_dim, interleaved
+from tiny_row import BASE, Tiny, head_dim, interleaved, toy_vocabulary
 from torch import Tensor
 from transformers import (
+    Gemma4TextConfig,
     GptOssConfig,
     GraniteMoeConfig,
     GraniteMoeSharedConfig,
@@ -38,6 +41,8 @@ class Written:
     """Adds what is special to the family's metadata."""
     convert: Callable[[str, np.ndarray, Any], Parts]
     """From a name in transformers' memory and its values to what a file holds of them. Values are only moved."""
+    extra: Callable[[Any], dict[str, np.ndarray]] = lambda config: {}
+    """Tensors that only the file has."""
 
     def __call__(self, model: Any, path: Path, stored: gguf.GGMLQuantizationType | None) -> dict[str, Tensor]:
         """Write a model. Returns its state as it is after rounding to `stored`."""
@@ -45,6 +50,7 @@ class Written:
         writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[self.arch])
         _common_metadata(writer, config)
         self.describe(writer, config)
+        toy_vocabulary(writer, config.vocab_size)
         state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         for name, tensor in state.items():
             if name == "lm_head.weight" and config.tie_word_embeddings:
@@ -60,6 +66,8 @@ class Written:
                 writer.add_tensor(theirs, data, raw_dtype=kind)
                 rounded = torch.from_numpy(gguf.quants.dequantize(data, kind).astype(np.float32))
                 tensor.view(-1)[torch.from_numpy(place.flatten())] = rounded.flatten()
+        for name, values in self.extra(config).items():
+            writer.add_tensor(name, values)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
@@ -86,8 +94,10 @@ def _common_metadata(writer: gguf.GGUFWriter, config: Any) -> None:
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_vocab_size(config.vocab_size)
     writer.add_expert_count(getattr(config, "num_local_experts", None) or config.num_experts)
-    writer.add_expert_used_count(config.num_experts_per_tok)
+    writer.add_expert_used_count(getattr(config, "top_k_experts", None) or config.num_experts_per_tok)
     rope = config.rope_parameters
+    if "rope_theta" not in rope:
+        return  # by kinds of layers: the family's business
     writer.add_rope_freq_base(rope["rope_theta"])
     writer.add_rope_dimension_count(head_dim(config))
     if rope["rope_type"] == "yarn":
@@ -274,6 +284,43 @@ def _convert_llama4(name: str, values: np.ndarray, config: Any) -> Parts:
     return [(name, values)]
 
 
+# --- Gemma 4 ---
+
+
+def _gemma4() -> PreTrainedConfig:
+    settings: Any = BASE | {"max_position_embeddings": 64} | tiny_dense.GEMMA4
+    return Gemma4TextConfig(
+        enable_moe_block=True,
+        num_experts=6,
+        top_k_experts=2,
+        moe_intermediate_size=32,
+        vocab_size_per_layer_input=96,
+        hidden_size_per_layer_input=0,
+        **deepcopy(settings),
+    )
+
+
+def _describe_gemma4(writer: gguf.GGUFWriter, config: Any) -> None:
+    tiny_dense.gemma4_metadata(writer, config)
+    writer.add_expert_feed_forward_length(config.moe_intermediate_size)
+
+
+def _convert_gemma4(name: str, values: np.ndarray, config: Any) -> Parts:
+    block = f"blk.{_block(name)}"
+    own = {
+        "router.scale": "ffn_gate_inp.scale",
+        "router.per_expert_scale": "ffn_down_exps.scale",
+        "router.proj.weight": "ffn_gate_inp.weight",
+        "experts.gate_up_proj": "ffn_gate_up_exps.weight",
+        "experts.down_proj": "ffn_down_exps.weight",
+        "layer_scalar": "layer_output_scale.weight",
+        "pre_feedforward_layernorm_2.weight": "pre_ffw_norm_2.weight",
+        "post_feedforward_layernorm_1.weight": "post_ffw_norm_1.weight",
+        "post_feedforward_layernorm_2.weight": "post_ffw_norm_2.weight",
+    }
+    return [(next((f"{block}.{theirs}" for ours, theirs in own.items() if name.endswith(ours)), name), values)]
+
+
 _ARCH = gguf.MODEL_ARCH
 _QWEN2, _QWEN3 = (Written(a, _describe_qwen, _convert_qwen) for a in (_ARCH.QWEN2MOE, _ARCH.QWEN3MOE))
 
@@ -329,5 +376,12 @@ MOE: tuple[Tiny, ...] = (
         _llama4(no_rope_layer_interval=4),
         _ARCH.LLAMA4,
         written=Written(_ARCH.LLAMA4, _describe_llama4, _convert_llama4),
+    ),
+    Tiny(
+        "gemma4-experts",
+        _gemma4,
+        _ARCH.GEMMA4,
+        written=Written(_ARCH.GEMMA4, _describe_gemma4, _convert_gemma4, tiny_dense.gemma4_divisors),
+        prepare=tiny_dense.gemma4_scalars,
     ),
 )

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from limpide.layers.attention import Attention
 from limpide.layers.fused import FusedBlock
 from limpide.layers.mlp import MLP
-from limpide.layers.moe import MoE
+from limpide.layers.moe import ExpertsBeside, MoE
 from limpide.layers.norm import make_norm
 from limpide.layers.per_layer import PerLayerUpdate
 from limpide.layers.spec import BlockSpec, MLPSpec, MoESpec
@@ -28,6 +28,8 @@ class Block(nn.Module):
         sandwich = spec.placement == "sandwich"
         self.attn_post_norm = make_norm(spec.norm, weights.at("attn_post_norm")) if sandwich else None
         self.mlp_post_norm = make_norm(spec.norm, weights.at("mlp_post_norm")) if sandwich else None
+        beside, where = spec.experts_beside, weights.at("beside")
+        self.beside = ExpertsBeside(beside, spec.norm, where, layer) if beside is not None else None
         self.per_layer = PerLayerUpdate(spec.norm, weights.at("per_layer")) if spec.per_layer_input else None
         self.scalar = nn.Parameter(weights.vector("scalar"), requires_grad=False) if spec.layer_scalar else None
         self._layer = layer
@@ -55,6 +57,8 @@ class Block(nn.Module):
         if taps is not None:
             normed = taps(here + "mlp.input", normed)
         output = self.mlp(normed, step)
+        if self.beside is not None:
+            output = self.beside(output, x, step)
         if taps is not None:
             output = taps(here + "mlp.output", output)
         update = self._update(output, self.mlp_post_norm)

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from limpide.core.errors import InvalidParameter
 from limpide.layers.linear import Linear, products
 from limpide.layers.mlp import MLP, neurons_of
+from limpide.layers.norm import make_norm
 from limpide.layers.router import Routing, route, sigmoid, weigh
-from limpide.layers.spec import MLPSpec, MoESpec, RouterSpec
+from limpide.layers.spec import MLPSpec, MoESpec, NormSpec, RouterSpec
 from limpide.layers.step import Step
 from limpide.layers.taps import Taps
 from limpide.layers.weights import ExpertStack, Weight, Weights
@@ -30,10 +31,10 @@ class MoE(nn.Module):
         self.shared_gate = Linear(weights.at("shared_gate")) if spec.shared_gate else None
         self._tap = f"blocks.{layer}.moe."
 
-    def forward(self, x: Tensor, step: Step) -> Tensor:
-        """[T, hidden] to [T, hidden]."""
+    def forward(self, x: Tensor, step: Step, routed: Tensor | None = None) -> Tensor:
+        """[T, hidden] to [T, hidden]. The router reads `routed`, if it isn't what the experts read."""
         taps = step.taps
-        routing = self._route(x, taps)
+        routing = self._route(x if routed is None else routed, taps)
         weigh_input = self.spec.router.weight_on == "input"
         outputs = self.experts(x, routing.experts, routing.weights if weigh_input else None)
         if taps is not None:
@@ -45,12 +46,13 @@ class MoE(nn.Module):
         router, here = self.router, self._tap
         logits = router(x)
         if taps is None:
-            return route(router.spec, logits, router.choice_bias)
-        routing = route(router.spec, taps(here + "logits", logits), router.choice_bias)
+            return route(router.spec, logits, router.choice_bias, router.expert_scale)
+        routing = route(router.spec, taps(here + "logits", logits), router.choice_bias, router.expert_scale)
         experts = taps(here + "experts", routing.experts)
         if experts is not routing.experts:
             _check_choice(here + "experts", experts, router.spec.experts)
-            routing = Routing(routing.logits, experts, weigh(router.spec, routing.logits, experts))
+            weights = weigh(router.spec, routing.logits, experts, router.expert_scale)
+            routing = Routing(routing.logits, experts, weights)
         return routing._replace(weights=taps(here + "weights", routing.weights))
 
     def _shared(self, x: Tensor, shared: MLP, step: Step) -> Tensor:
@@ -58,6 +60,22 @@ class MoE(nn.Module):
         if self.shared_gate is not None:
             output = output * sigmoid(self.shared_gate(x))
         return output if step.taps is None else step.taps(self._tap + "shared", output)
+
+
+class ExpertsBeside(nn.Module):
+    """A mixture of experts beside a block's MLP: both results are normed, and added."""
+
+    def __init__(self, spec: MoESpec, norm: NormSpec, weights: Weights, layer: int) -> None:
+        super().__init__()
+        self.moe = MoE(spec, weights, layer)
+        self.norm = make_norm(norm, weights.at("norm"))
+        self.post_norm = make_norm(norm, weights.at("post_norm"))
+        self.mlp_post_norm = make_norm(norm, weights.at("mlp_post_norm"))
+
+    def forward(self, mlp_output: Tensor, x: Tensor, step: Step) -> Tensor:
+        """What the MLP gave [T, hidden] joined by what the experts make of the residual stream x [T, hidden]."""
+        output: Tensor = self.mlp_post_norm(mlp_output) + self.post_norm(self.moe(self.norm(x), step, routed=x))
+        return output
 
 
 class Router(nn.Module):
@@ -69,9 +87,15 @@ class Router(nn.Module):
         self.weight = _frozen(weights.expanded("weight"))
         self.bias = _frozen(weights.vector("bias")) if spec.bias else None
         self.choice_bias = _frozen(weights.vector("choice_bias")) if spec.choice_bias else None
+        self.expert_scale = _frozen(weights.vector("expert_scale")) if spec.expert_scale else None
+        self.norm = make_norm(spec.norm, weights.at("norm")) if spec.norm is not None else None
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, hidden] to logits [T, experts]."""
+        if self.norm is not None:
+            x = self.norm(x)
+        if self.spec.input_scale != 1.0:
+            x = x * self.spec.input_scale
         return products(x, [self.weight], [self.bias])[0]
 
 
@@ -84,6 +108,12 @@ class Experts(nn.Module):
         self.up = Stacked(weights.at("up"), bias=spec.bias)
         self.down = Stacked(weights.at("down"), bias=spec.bias)
         self._neurons = neurons_of(spec)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all experts as they are held."""
+        stacks = [stack for stack in (self.gate, self.up, self.down) if stack is not None]
+        return sum(stack.weight.nbytes + (0 if stack.bias is None else stack.bias.nbytes) for stack in stacks)
 
     def forward(self, x: Tensor, experts: Tensor, weights: Tensor | None = None) -> Tensor:
         """Each token's results by its chosen `experts` [T, chosen]: x [T, hidden] to [T, chosen, hidden].

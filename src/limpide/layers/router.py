@@ -28,10 +28,13 @@ class Routing(NamedTuple):
     """float32 [T, chosen] what each of them counts."""
 
 
-def route(spec: RouterSpec, logits: Tensor, choice_bias: Tensor | None = None) -> Routing:
+def route(
+    spec: RouterSpec, logits: Tensor, choice_bias: Tensor | None = None, expert_scale: Tensor | None = None
+) -> Routing:
     """Choose experts from router logits [T, experts] and weigh them.
 
-    `choice_bias` [experts] is added to the scores for choosing only. A token's result does not depend on the others.
+    `choice_bias` [experts] is added to the scores for choosing only, `expert_scale` [experts] multiplies weights. A
+    token's result does not depend on the others.
     """
     preferences = logits if spec.order == "topk_then_score" else _score(spec, logits)
     if choice_bias is not None:
@@ -39,10 +42,10 @@ def route(spec: RouterSpec, logits: Tensor, choice_bias: Tensor | None = None) -
     if spec.groups > 1:
         preferences = _best_groups(spec, preferences)
     experts = preferences.topk(spec.chosen, dim=-1).indices
-    return Routing(logits, experts, weigh(spec, logits, experts))
+    return Routing(logits, experts, weigh(spec, logits, experts, expert_scale))
 
 
-def weigh(spec: RouterSpec, logits: Tensor, experts: Tensor) -> Tensor:
+def weigh(spec: RouterSpec, logits: Tensor, experts: Tensor, expert_scale: Tensor | None = None) -> Tensor:
     """Weights [T, chosen] of experts [T, chosen] that have been chosen, by the router or by somebody else."""
     if spec.order == "topk_then_score":
         weights = _score(spec, logits.gather(-1, experts))
@@ -54,7 +57,9 @@ def weigh(spec: RouterSpec, logits: Tensor, experts: Tensor) -> Tensor:
         for weight in weights.unbind(-1):
             total = total + weight.unsqueeze(-1)
         weights = weights / total
-    return weights if spec.scale == 1.0 else weights * spec.scale
+    if spec.scale != 1.0:
+        weights = weights * spec.scale
+    return weights if expert_scale is None else weights * expert_scale[experts]
 
 
 def _score(spec: RouterSpec, logits: Tensor) -> Tensor:

@@ -262,12 +262,18 @@ class RouterSpec:
     """Experts are chosen from so many of the best groups."""
     weight_on: Literal["input", "output"] = "output"
     """Whether a weight multiplies what its expert reads or what it gives."""
+    norm: NormSpec | None = None
+    """The router's own norm of what it reads."""
+    input_scale: float = 1.0
+    """What the router reads is multiplied by this, after its norm."""
+    expert_scale: bool = False
+    """Weights are multiplied by a stored number per expert at the end."""
 
     def __post_init__(self) -> None:
         _one_of("router.score", self.score, ("softmax", "sigmoid"))
         _one_of("router.order", self.order, ("topk_then_score", "score_then_topk"))
         _one_of("router.weight_on", self.weight_on, ("input", "output"))
-        _positive("router", self, "scale")
+        _positive("router", self, "scale", "input_scale")
         require(0 < self.experts <= MAX_EXPERTS, "router.experts", self.experts, f"1 to {MAX_EXPERTS} experts")
         group_size = self.experts // self.groups if self.groups > 0 else 0
         even = self.groups == 1 or (group_size > 1 and group_size * self.groups == self.experts)
@@ -289,11 +295,8 @@ class MoESpec:
     """An expert that every token uses."""
     shared_gate: bool = False
     """The shared expert's output is weighed by a sigmoid of its own."""
-    parallel_dense: MLPSpec | None = None
-    """Declared (Gemma 4): an MLP with norms of its own beside the experts."""
 
     def __post_init__(self) -> None:
-        _declared("moe.parallel_dense", self.parallel_dense)
         require(self.shared is not None or not self.shared_gate, "moe.shared_gate", self.shared_gate, "a shared expert")
 
 
@@ -314,6 +317,8 @@ class BlockSpec:
     """What each sublayer's output is multiplied by before it joins the residual stream."""
     per_layer_input: int = 0
     """Width of the block's own part of a second embedding, which it mixes in at its end (Gemma 3n, 4). 0: none."""
+    experts_beside: MoESpec | None = None
+    """A mixture of experts beside the MLP, which reads the residual stream through norms of its own (Gemma 4)."""
     layer_scalar: bool = False
     """The block's result is multiplied by one stored number (Gemma 4)."""
 
@@ -325,3 +330,10 @@ class BlockSpec:
             ("block.feed_forward", self.feed_forward, MLPSpec | MoESpec),
         ):
             require(isinstance(value, kind), switch, value, str(getattr(kind, "__name__", kind)))
+        beside = self.experts_beside is None or isinstance(self.feed_forward, MLPSpec)
+        require(beside, "block.experts_beside", self.experts_beside, "an MLP in feed_forward")
+
+    @property
+    def mixture(self) -> MoESpec | None:
+        """The block's experts, wherever they are."""
+        return self.feed_forward if isinstance(self.feed_forward, MoESpec) else self.experts_beside

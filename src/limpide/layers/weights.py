@@ -19,6 +19,10 @@ class ExpertStack(Protocol):
     def shape(self) -> tuple[int, int, int]:
         """(experts, out, in)."""
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all as stored."""
+
     def matrix(self, expert: int) -> Weight:
         """One expert's matrix [out, in]. Reads nothing of the others."""
 

@@ -9,6 +9,7 @@ from limpide.models.family import TensorName, experts, module
 from limpide.models.transforms import JoinedRows
 from limpide.quant import Layout
 
+_OURS = "blocks.{b}.mlp.experts"
 _FIRST, _SECOND = Layout("first"), Layout("second")
 
 HF_TRAINING = ("output_router_logits", "router_aux_loss_coef", "router_jitter_noise")
@@ -30,9 +31,9 @@ def refuse_gguf_variations(
     config.only("expert_group_used_count", (0, 1), "1 (no groups)")
 
 
-def router(hf: str) -> tuple[TensorName, ...]:
+def router(hf: str, ours: str = "blocks.{b}.mlp.router") -> tuple[TensorName, ...]:
     """The router's matrix."""
-    return module("blocks.{b}.mlp.router", hf, "blk.{b}.ffn_gate_inp")
+    return module(ours, hf, "blk.{b}.ffn_gate_inp")
 
 
 def apart(hf: str, gate: str = "gate_proj", up: str = "up_proj", down: str = "down_proj") -> tuple[TensorName, ...]:
@@ -45,27 +46,33 @@ def apart(hf: str, gate: str = "gate_proj", up: str = "up_proj", down: str = "do
 
 
 def joined(
-    gate_up: str, down: str, *, by: Literal["halves", "turns"] = "halves", transposed: bool = False
+    gate_up: str,
+    down: str,
+    *,
+    by: Literal["halves", "turns"] = "halves",
+    transposed: bool = False,
+    ours: str = _OURS,
 ) -> tuple[TensorName, ...]:
     """Experts of which a folder keeps all gates and ups in one tensor, and all downs in another.
 
     Rows of gate come before those of up (`halves`) or alternate with them (`turns`).
     """
     return (
-        *_rows("gate", gate_up, Layout("first" if by == "halves" else "even", transposed)),
-        *_rows("up", gate_up, Layout("second" if by == "halves" else "odd", transposed)),
-        *_rows("down", down, Layout("all", transposed)),
+        *_rows("gate", gate_up, Layout("first" if by == "halves" else "even", transposed), ours),
+        *_rows("up", gate_up, Layout("second" if by == "halves" else "odd", transposed), ours),
+        *_rows("down", down, Layout("all", transposed), ours),
     )
 
 
-def _rows(matrix: str, hf: str, layout: Layout) -> tuple[TensorName, ...]:
+def _rows(matrix: str, hf: str, layout: Layout, ours: str = _OURS) -> tuple[TensorName, ...]:
     """One matrix of all experts, in each way that GGUF files store it: alone, gate with up, or a tensor per expert."""
-    ours = f"blocks.{{b}}.mlp.experts.{matrix}"
     ways = [(f"blk.{{b}}.ffn_{matrix}_exps.weight", Layout()), (f"blk.{{b}}.ffn_{matrix}.{{e}}.weight", Layout())]
     if matrix != "down":
         ways.append(("blk.{b}.ffn_gate_up_exps.weight", _FIRST if matrix == "gate" else _SECOND))
     return tuple(
-        row for gguf, gguf_layout in ways for row in experts(ours, hf, gguf, hf_layout=layout, gguf_layout=gguf_layout)
+        row
+        for gguf, gguf_layout in ways
+        for row in experts(f"{ours}.{matrix}", hf, gguf, hf_layout=layout, gguf_layout=gguf_layout)
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from limpide.formats import Checkpoint
 from limpide.models.config import ConfigReader
 from limpide.models.renamed import renamed
-from limpide.models.spec import BlockSpec, ModelSpec, MoESpec
+from limpide.models.spec import BlockSpec, ModelSpec
 from limpide.models.transforms import Shape, Transform
 from limpide.quant import Layout
 
@@ -49,9 +49,10 @@ class StoredTensor:
     @property
     def names(self) -> tuple[str, ...]:
         """Every tensor of the checkpoint that this one is made of."""
-        if "{e}" not in self.name or self.block is None or not isinstance(self.block.feed_forward, MoESpec):
+        mixture = None if self.block is None else self.block.mixture
+        if "{e}" not in self.name or mixture is None:
             return (self.name,)
-        return tuple(self.name.replace("{e}", str(e)) for e in range(self.block.feed_forward.router.experts))
+        return tuple(self.name.replace("{e}", str(expert)) for expert in range(mixture.router.experts))
 
     @property
     def first(self) -> str:

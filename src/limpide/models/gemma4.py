@@ -1,4 +1,4 @@
-"""Gemma 4, text only and dense: two kinds of layers with heads of their own, shared keys, a second embedding."""
+"""Gemma 4, text only: two kinds of layers with heads of their own, shared keys, a second embedding, experts beside."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from limpide.formats import Checkpoint
+from limpide.models import experts as moe
 from limpide.models import names
 from limpide.models.config import ConfigReader
 from limpide.models.family import Family, TensorName, module
@@ -19,9 +20,11 @@ from limpide.models.spec import (
     MaskSpec,
     MLPSpec,
     ModelSpec,
+    MoESpec,
     NormSpec,
     RopeScaling,
     RopeSpec,
+    RouterSpec,
 )
 
 _STEP = 6
@@ -51,8 +54,6 @@ def from_hf(config: ConfigReader) -> ModelSpec:
     sizes = hf_sizes(config, context=131072, tied=True, head_dim=256)
     config.only("hidden_activation", ("gelu_pytorch_tanh",), "gelu_pytorch_tanh")
     config.only("use_bidirectional_attention", (False, "vision"), 'null or "vision", which leaves text causal')
-    config.only("enable_moe_block", (False,), "false: its mixture of experts isn't computed yet")
-    config.harmless("num_experts", "top_k_experts", "moe_intermediate_size")
     config.only("vocab_size_per_layer_input", (sizes.vocab_size,), f"{sizes.vocab_size}, like vocab_size")
     layers = _hf_layers(config, sizes)
     sliding, full = _hf_ropes(config, sizes, layers)
@@ -64,7 +65,23 @@ def from_hf(config: ConfigReader) -> ModelSpec:
         bias=config.boolean("attention_bias", False),
         per_layer=0 if config.is_null(_PER_LAYER) else config.integer(_PER_LAYER, 256),
         final_softcap=config.number("final_logit_softcapping", None),
+        experts=_hf_experts(config, sizes),
     )
+
+
+def _hf_experts(config: ConfigReader, sizes: Sizes) -> MoESpec | None:
+    keys = ("num_experts", "top_k_experts", "moe_intermediate_size")
+    if not config.boolean("enable_moe_block", False):
+        config.harmless(*keys)
+        return None
+    return _experts(sizes, *(config.integer(key) for key in keys))
+
+
+def _experts(sizes: Sizes, count: int, chosen: int, width: int) -> MoESpec:
+    """Beside the MLP of every block."""
+    norm, scale = NormSpec(sizes.eps, mul_in_fp32=True), sizes.hidden**-0.5
+    router = RouterSpec(count, chosen, norm=norm, input_scale=scale, expert_scale=True)
+    return MoESpec(router, MLPSpec(width, activation="gelu_tanh"))
 
 
 def _hf_layers(config: ConfigReader, sizes: Sizes) -> list[Layer]:
@@ -158,9 +175,6 @@ def from_gguf(config: ConfigReader, checkpoint: Checkpoint) -> ModelSpec:
             f"attention.value_length{suffix}", (dims[kind],), f"{dims[kind]}, like attention.key_length{suffix}"
         )
         config.only(f"rope.dimension_count{suffix}", (dims[kind],), f"{dims[kind]}, like attention.key_length{suffix}")
-    config.only("expert_count", (0,), "0: its mixture of experts isn't computed yet")
-    config.only("expert_used_count", (0,), "0: its mixture of experts isn't computed yet")
-    config.harmless("expert_feed_forward_length")
     heads = config.integer("attention.head_count")
     vocabulary = checkpoint.tensors.get("token_embd.weight")
     sizes = Sizes(
@@ -189,7 +203,17 @@ def from_gguf(config: ConfigReader, checkpoint: Checkpoint) -> ModelSpec:
         layer_scalar="blk.0.layer_output_scale.weight" in checkpoint.tensors,
         per_layer=config.integer("embedding_length_per_layer_input", 0),
         final_softcap=config.number("final_logit_softcapping", None) or None,
+        experts=_gguf_experts(config, sizes),
     )
+
+
+def _gguf_experts(config: ConfigReader, sizes: Sizes) -> MoESpec | None:
+    moe.refuse_gguf_variations(config, renormalise=True)
+    count = config.integer("expert_count", 0)
+    if count == 0:
+        config.harmless("expert_used_count", "expert_feed_forward_length")
+        return None
+    return _experts(sizes, count, config.integer("expert_used_count"), config.integer("expert_feed_forward_length"))
 
 
 def _gguf_layers(
@@ -221,6 +245,7 @@ def _spec(
     bias: bool,
     per_layer: int,
     final_softcap: float | None,
+    experts: MoESpec | None,
     layer_scalar: bool = True,
 ) -> ModelSpec:
     norm = NormSpec(sizes.eps, mul_in_fp32=True)
@@ -246,6 +271,7 @@ def _spec(
             norm,
             placement="sandwich",
             per_layer_input=per_layer,
+            experts_beside=experts,
             layer_scalar=layer_scalar,
         )
 
@@ -262,6 +288,19 @@ def _spec(
 def _per_layer(ours: str, hf: str, gguf: str) -> tuple[TensorName, ...]:
     return module(f"blocks.{{b}}.per_layer.{ours}", f"model.layers.{{b}}.{hf}", f"blk.{{b}}.{gguf}")
 
+
+_BESIDE = "blocks.{b}.beside"
+_LAYER = "model.layers.{b}"
+
+EXPERTS: tuple[TensorName, ...] = (
+    *moe.router(f"{_LAYER}.router.proj", f"{_BESIDE}.router"),
+    TensorName(f"{_BESIDE}.router.norm.weight", f"{_LAYER}.router.scale", "blk.{b}.ffn_gate_inp.scale"),
+    TensorName(f"{_BESIDE}.router.expert_scale", f"{_LAYER}.router.per_expert_scale", "blk.{b}.ffn_down_exps.scale"),
+    *moe.joined(f"{_LAYER}.experts.gate_up_proj", f"{_LAYER}.experts.down_proj", ours=f"{_BESIDE}.experts"),
+    *module(f"{_BESIDE}.norm", f"{_LAYER}.pre_feedforward_layernorm_2", "blk.{b}.pre_ffw_norm_2"),
+    *module(f"{_BESIDE}.post_norm", f"{_LAYER}.post_feedforward_layernorm_2", "blk.{b}.post_ffw_norm_2"),
+    *module(f"{_BESIDE}.mlp_post_norm", f"{_LAYER}.post_feedforward_layernorm_1", "blk.{b}.post_ffw_norm_1"),
+)
 
 FAMILY = Family(
     name="gemma4",
@@ -282,6 +321,7 @@ FAMILY = Family(
         *_per_layer("gate", "per_layer_input_gate", "inp_gate"),
         *_per_layer("proj", "per_layer_projection", "proj"),
         *_per_layer("norm", "post_per_layer_input_norm", "post_norm"),
+        *EXPERTS,
         TensorName("blocks.{b}.scalar", "model.layers.{b}.layer_scalar", "blk.{b}.layer_output_scale.weight"),
     ),
     unused_tensors=(ROPE_DIVISORS,),

@@ -47,7 +47,7 @@ def from_hf(config: ConfigReader) -> ModelSpec:
     sizes = hf_sizes(config, context=131072, eps=1e-5, head_dim=128)
     theta, scaling = hf_rope(config, theta=_THETA, context=sizes.context)
     config.only("hidden_act", ("silu",), "silu")
-    config.only("for_llm_compression", (False,), "false")
+    config.only("for_llm_compressor", (False,), "false")
     config.only("attn_temperature_tuning", (True, 4), "true")
     config.harmless("no_rope_layer_interval", *experts.HF_TRAINING)
     temperature = replace(

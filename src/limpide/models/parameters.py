@@ -47,6 +47,10 @@ def _block(spec: BlockSpec, hidden: int) -> Shapes:
     shapes = _at("attn", _attention(spec.attention, hidden)) | _at("mlp", _feed_forward(spec.feed_forward, hidden))
     for name in norms:
         shapes |= _at(name, _norm(spec.norm, hidden))
+    if spec.experts_beside is not None:
+        shapes |= _at("beside", _moe(spec.experts_beside, hidden))
+        for name in ("norm", "post_norm", "mlp_post_norm"):
+            shapes |= _at(f"beside.{name}", _norm(spec.norm, hidden))
     if spec.per_layer_input:
         shapes |= {"per_layer.gate.weight": (spec.per_layer_input, hidden)}
         shapes |= {"per_layer.proj.weight": (hidden, spec.per_layer_input)}
@@ -90,6 +94,10 @@ def _moe(spec: MoESpec, hidden: int) -> Shapes:
     shapes = _at("router", _linear(experts, hidden, router.bias))
     if router.choice_bias:
         shapes["router.choice_bias"] = (experts,)
+    if router.expert_scale:
+        shapes["router.expert_scale"] = (experts,)
+    if router.norm is not None:
+        shapes |= _at("router.norm", _norm(router.norm, hidden))
     shapes |= {f"experts.{name}": (experts, *shape) for name, shape in _mlp(spec.expert, hidden).items()}
     if spec.shared is not None:
         shapes |= _at("shared", _mlp(spec.shared, hidden))

@@ -81,6 +81,11 @@ class QuantStack:
         parts = tuple(whole.rows(slice(start, start + rows)) for start in range(0, shape[0] * rows, rows))
         return cls(shape, parts, layout)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all matrices as stored, without those that they are joined with."""
+        return sum(tensor.nbytes for tensor in self.stored) // (1 if self.layout.part == "all" else 2)
+
     def matrix(self, index: int) -> StoredMatrix | Tensor:
         """One matrix [out, in], of which alone is read: blocks, or float32 where the layout is turned over."""
         return self.layout.take(self.stored[index])

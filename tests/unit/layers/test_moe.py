@@ -36,6 +36,9 @@ MIXTURES = {
     ),
     "gated shared expert": MoESpec(ROUTER, MLPSpec(WIDTH), shared=MLPSpec(64), shared_gate=True),
     "no gate": MoESpec(ROUTER, MLPSpec(WIDTH, "gelu", gated=False, bias=True)),
+    "router with a norm and scales": MoESpec(
+        RouterSpec(EXPERTS, 2, norm=NORM, input_scale=0.3, expert_scale=True), MLPSpec(WIDTH)
+    ),
     "corrected groups": MoESpec(
         RouterSpec(EXPERTS, 2, score="sigmoid", choice_bias=True, groups=3, groups_kept=2, scale=2.5), MLPSpec(WIDTH)
     ),
@@ -112,6 +115,22 @@ def test_a_token_gives_the_same_bits_in_any_company(model: CausalLM) -> None:
     together = forward(the_moe(model), x)
     for count in (1, 3, 17):
         assert torch.equal(torch.cat([forward(the_moe(model), part) for part in x.split(count)]), together)
+
+
+def test_experts_beside_an_mlp_are_normed_and_added() -> None:
+    """The router reads the residual stream as it is, experts read it through a norm."""
+    moe = MIXTURES["router with a norm and scales"]
+    spec = model_spec(MIXTURES["plain"])
+    beside_mlp = BlockSpec(attention(), MLPSpec(WIDTH), NORM, experts_beside=moe)
+    spec = replace(spec, blocks=(spec.blocks[0], beside_mlp))
+    block: Any = make_model(spec).blocks[1]
+    x, mlp_output = some(LENGTH), some(LENGTH, seed=4)
+    with torch.inference_mode():
+        experts = block.beside.moe(block.beside.norm(x), Step(PlainKV([LENGTH]), {}, None), routed=x)
+        expected = block.beside.mlp_post_norm(mlp_output) + block.beside.post_norm(experts)
+        assert torch.equal(block.beside(mlp_output, x, Step(PlainKV([LENGTH]), {}, None)), expected)
+        other = block.beside.moe(block.beside.norm(x), Step(PlainKV([LENGTH]), {}, None))
+    assert not torch.allclose(other, experts)
 
 
 def test_only_chosen_experts_are_asked_for() -> None:
@@ -213,8 +232,8 @@ def test_parameters_are_all_that_a_mixture_takes(model: CausalLM) -> None:
 def test_descriptions_that_cannot_be_are_refused() -> None:
     with pytest.raises(UnsupportedConfig, match="shared_gate"):
         replace(MIXTURES["plain"], shared_gate=True)
-    with pytest.raises(UnsupportedConfig, match="parallel_dense"):
-        replace(MIXTURES["plain"], parallel_dense=MLPSpec(3))
+    with pytest.raises(UnsupportedConfig, match="experts_beside"):
+        BlockSpec(attention(), MIXTURES["plain"], NORM, experts_beside=MIXTURES["plain"])
     with pytest.raises(UnsupportedConfig, match=r"mlp\.clamp"):
         MLPSpec(3, gated=False, clamp=GateClamp(1.0, 1.0))
     with pytest.raises(UnsupportedConfig, match=r"mlp\.clamp"):
