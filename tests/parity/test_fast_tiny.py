@@ -11,6 +11,7 @@ import pytest
 import torch
 from tiny_models import LENGTH, TINY, Tiny, make_reference, some_tokens, stepped_logits, write_gguf
 from tiny_moe import MOE
+from tiny_own import OWN
 from torch import Tensor
 
 from limpide.formats import open_checkpoint
@@ -25,7 +26,7 @@ GENTLE = 1 / 3
 """What matrices are multiplied by: so that the roundings of activations aren't blown up by tiny, wild models."""
 STEPS = [[17]] + [[1]] * (LENGTH - 17)
 
-DENSE = [tiny for tiny in TINY if tiny.gguf is not None and tiny not in MOE]
+DENSE = [tiny for tiny in TINY if tiny.gguf is not None and tiny not in (*MOE, *OWN)]
 ALL, NONE = 1.0, 0.0
 IN_KERNELS = {
     "llama": ALL, "llama-linear": ALL, "gemma3": ALL, "reka": ALL, "qwen3": ALL, "mistral": ALL, "gemma": ALL,

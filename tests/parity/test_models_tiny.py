@@ -12,6 +12,7 @@ import torch
 from mutations import Change, attention, block, mlp, rope, swap_thetas, whole, window
 from mutations_dense import DENSE_MUTATIONS
 from mutations_moe import MOE_MUTATIONS
+from mutations_own import OWN_MUTATIONS
 from tiny_models import (
     LENGTH,
     TINY,
@@ -26,11 +27,12 @@ from tiny_models import (
 )
 from torch import Tensor
 
-from limpide.formats import open_checkpoint
+from limpide.formats import TensorInfo, open_checkpoint
 from limpide.layers.weights import Weight, Weights
 from limpide.models import CausalLM, ModelSpec, load_model
 from limpide.models.family import StoredTensor
 from limpide.models.loader import load_weights
+from limpide.models.recurrent import HeadRows
 from limpide.models.registry import read_spec
 from limpide.models.spec import MaskSpec
 from limpide.models.wrappers import unwrapped
@@ -117,8 +119,9 @@ def test_fast_keeps_the_blocks_that_exact_expands(made_gguf: Made) -> None:
         names = family.stored_names(spec, checkpoint.kind, checkpoint.tensors)
     assert fast.keys() == exact.keys()
     for name, weight in fast.items():
-        matrix = len(checkpoint.tensors[names[name].first].shape) > 1 and not name.endswith(".bias")
-        assert isinstance(weight, QuantTensor | QuantStack) == matrix
+        dimensions = len(checkpoint.tensors[names[name].first].shape)
+        matrix = names[name].layout is not None or dimensions == exact[name].ndim == 2
+        assert isinstance(weight, QuantTensor | QuantStack) == (matrix and not name.endswith(".bias"))
         assert torch.equal(weight if isinstance(weight, Tensor) else weight.unpack(), exact[name])
 
 
@@ -165,7 +168,7 @@ def test_names_and_transforms_go_both_ways(made: Made) -> None:
                 parts = stored.setdefault(names[ours].name, [])
                 parts.append(weights[ours] if transform is None else transform.store(weights[ours], block))
             for name, parts in stored.items():
-                _assert_same_numbers(parts, torch.from_numpy(shown.raw(name)), shown.tensors[name].shape)
+                _assert_same_numbers(parts, shown.raw(name), shown.tensors[name])
 
 
 def test_tensors_with_a_layout_go_both_ways(made: Made) -> None:
@@ -186,7 +189,7 @@ def test_tensors_with_a_layout_go_both_ways(made: Made) -> None:
 
 
 def has_layout(stored: StoredTensor) -> bool:
-    return stored.layout is not None or hasattr(stored.transform, "layout")
+    return stored.layout is not None or hasattr(stored.transform, "layout") or isinstance(stored.transform, HeadRows)
 
 
 def as_stored(stored: StoredTensor, ours: Any) -> list[Any]:
@@ -201,15 +204,16 @@ def as_stored(stored: StoredTensor, ours: Any) -> list[Any]:
     return tensors
 
 
-def _assert_same_numbers(parts: list[Weight], raw: Tensor, shape: tuple[int, ...]) -> None:
+def _assert_same_numbers(parts: list[Weight], raw: Any, info: TensorInfo) -> None:
     """The parts, one below the other, are what is stored."""
     if all(isinstance(part, QuantTensor) for part in parts):
-        turned = sum(part.shape[0] for part in parts) != shape[0]  # stacked side by side, since it is transposed
+        turned = sum(part.shape[0] for part in parts) != info.shape[0]  # stacked side by side, since it is transposed
         joined = torch.cat([part.data for part in parts if isinstance(part, QuantTensor)], dim=1 if turned else 0)
-        assert torch.equal(joined.flatten(), raw)
+        assert torch.equal(joined.flatten(), torch.from_numpy(raw))
     else:  # adding and taking away 1 rounds
         joined = torch.cat([part for part in parts if isinstance(part, Tensor)])
-        torch.testing.assert_close(joined, raw.view(torch.float32).view_as(joined), rtol=0, atol=1e-6)
+        expected = QuantTensor.from_raw(info, raw).unpack()
+        torch.testing.assert_close(joined, expected.view_as(joined), rtol=0, atol=1e-6)
 
 
 # --- every distinctive feature is seen by these tests: without it they fail ---
@@ -257,6 +261,7 @@ MUTATIONS: dict[str, dict[str, Change]] = {
     },
     **DENSE_MUTATIONS,
     **MOE_MUTATIONS,
+    **OWN_MUTATIONS,
 }
 
 
@@ -287,8 +292,16 @@ def _loaded(name: str, factory: pytest.TempPathFactory) -> tuple[Any, ModelSpec,
     return _LOADED[name]
 
 
-@pytest.mark.parametrize("suffix", ["q_proj.weight", "k_proj.weight", "norm.weight", "layernorm.weight"])
-@pytest.mark.parametrize("name", ["llama", "gemma3"])
+KINDS = {
+    "llama": ["q_proj.weight", "k_proj.weight", "norm.weight", "layernorm.weight"],
+    "gemma3": ["q_proj.weight", "k_proj.weight", "norm.weight", "layernorm.weight"],
+    "granite4-hybrid": ["A_log", "mamba.D", "dt_bias", "conv1d.weight", "in_proj.weight", "mamba.norm.weight"],
+    "qwen3-next": ["A_log", "dt_bias", "conv1d.weight", "in_proj_qkvz.weight", "in_proj_ba.weight", "attn.norm.weight"],
+    "mla": ["q_a_proj.weight", "q_a_layernorm.weight", "kv_a_proj_with_mqa.weight", "kv_b_proj.weight"],
+}
+
+
+@pytest.mark.parametrize(("name", "suffix"), [(name, suffix) for name, kinds in KINDS.items() for suffix in kinds])
 def test_every_kind_of_weight_counts(name: str, suffix: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A reference with one weight changed no longer agrees: nothing is read from elsewhere."""
     reference, spec, weights = _loaded(name, tmp_path_factory)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from tiny_dense import DENSE
 from tiny_moe import MOE
+from tiny_own import OWN
 from tiny_row import (
     BASE,
     LENGTH,
@@ -88,6 +89,7 @@ TINY: tuple[Tiny, ...] = (
     ),
     *DENSE,
     *MOE,
+    *OWN,
 )
 
 
@@ -127,7 +129,8 @@ def stepped_logits(
     model: CausalLM, sequences: list[Tensor], counts: list[list[int]], dtype: torch.dtype = torch.float32
 ) -> list[Tensor]:
     """Logits of every token when each step computes `counts[step][sequence]` tokens of each sequence, paged."""
-    cache = PagedCache(model.spec.kv_shapes, num_blocks=64, block_size=4, dtype=dtype)
+    states = model.spec.state_shapes
+    cache = PagedCache(model.spec.kv_shapes, num_blocks=64, block_size=4, dtype=dtype, states=states)
     model.settle(LENGTH)
     leases = [cache.open() for _ in sequences]
     for lease, tokens in zip(leases, sequences, strict=True):

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from limpide.backends.memory import plan_cache
+from limpide.backends.memory import plan_batch, plan_cache
 from limpide.backends.parts import BackgroundHash, read_template, read_tokenizer, template_source
 from limpide.backends.splitting import split_continuation
-from limpide.cache import PagedCache, PlainKV
+from limpide.cache import KVShape, LayerState, PagedCache, PlainKV
 from limpide.core.errors import (
     ChatUnsupported,
     ContextExceeded,
@@ -49,7 +49,9 @@ class Spec(Protocol):
     @property
     def context(self) -> int: ...  # noqa: D102
     @property
-    def kv_shapes(self) -> Sequence[tuple[int, int]]: ...  # noqa: D102
+    def kv_shapes(self) -> Sequence[KVShape]: ...  # noqa: D102
+    @property
+    def state_shapes(self) -> Sequence[LayerState]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class LocalBackend:
         self._on_close = on_close
         self._why_no_text: Exception | None = None
         dtype = _DTYPES[numerics]
+        max_batch = plan_batch(spec.state_shapes, max_batch)
         limit, num_blocks = plan_cache(
             spec.kv_shapes, dtype, model_context=spec.context, context=context, cache_bytes=cache_bytes
         )
@@ -106,7 +109,7 @@ class LocalBackend:
             self._engine = Engine(
                 model,
                 text.tokenizer,
-                PagedCache(spec.kv_shapes, num_blocks, dtype=dtype, max_sequences=max_batch),
+                PagedCache(spec.kv_shapes, num_blocks, dtype=dtype, max_sequences=max_batch, states=spec.state_shapes),
                 context=limit,
                 max_batch=max_batch,
                 token_budget=token_budget,

@@ -11,7 +11,7 @@ from torch.nn import functional
 from limpide.layers.linear import Linear, project
 from limpide.layers.norm import Norm, make_norm
 from limpide.layers.rope import rotate
-from limpide.layers.spec import AttentionSpec
+from limpide.layers.spec import AttentionSpec, LatentAttentionSpec
 from limpide.layers.step import Step, first_visible_key
 from limpide.layers.weights import Weights
 
@@ -46,6 +46,9 @@ class Attention(nn.Module):
         """[T, hidden] to [T, hidden]; writes the step's keys and values to the cache if the layer has its own."""
         spec, taps = self.spec, step.taps
         q, k, v = self._project(x)
+        gate = None
+        if spec.out_gate:
+            q, gate = q[..., : spec.head_dim], q[..., spec.head_dim :]
         if taps is not None:
             q = taps(self._tap + "q", q)
             k = None if k is None else taps(self._tap + "k", k)
@@ -56,6 +59,8 @@ class Attention(nn.Module):
         if k is not None and v is not None:
             step.kv.write(self.layer, self._placed(k, self.k_norm, step), v if self.v_norm is None else self.v_norm(v))
         heads = attend_stored(q, layer=self.layer, spec=spec, step=step, sinks=self.sinks)
+        if gate is not None:
+            heads = heads * gate.sigmoid()
         if taps is not None:
             heads = taps(self._tap + "heads", heads)
         output: Tensor = self.o(heads.flatten(1))
@@ -71,11 +76,11 @@ class Attention(nn.Module):
         return norm(x) if norm is not None and spec.qk_norm_after_rope else x
 
     def _project(self, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Queries, keys and values by head. A layer that uses another's keys and values has none."""
+        """Queries (with their gates), keys and values by head. A layer that uses another's keys and values has none."""
         spec = self.spec
         linears = [linear for linear in (self.q, self.k, self.v) if linear is not None]
         q, *keys = project(x, *linears)
-        q = q.view(-1, spec.heads, spec.head_dim)
+        q = q.view(-1, spec.heads, 2 * spec.head_dim if spec.out_gate else spec.head_dim)
         if not keys:
             return q, None, None
         k, v = (y.view(-1, spec.kv_heads, spec.head_dim) for y in (keys[0], keys[-1]))
@@ -105,14 +110,24 @@ def attend_stored(q: Tensor, *, layer: int, spec: AttentionSpec, step: Step, sin
         if start == stop:
             continue
         keys, values = kv.read(source, sequence)
-        results.append(_attend_one(q[start:stop], keys, values, layer=layer, spec=spec, step=step, sinks=sinks))
+        results.append(attend_one(q[start:stop], keys, values, layer=layer, spec=spec, step=step, sinks=sinks))
     return results[0] if len(results) == 1 else torch.cat(results)
 
 
-def _attend_one(
-    q: Tensor, keys: Tensor, values: Tensor, *, layer: int, spec: AttentionSpec, step: Step, sinks: Tensor | None
+def attend_one(
+    q: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    *,
+    layer: int,
+    spec: AttentionSpec | LatentAttentionSpec,
+    step: Step,
+    sinks: Tensor | None = None,
 ) -> Tensor:
-    """One sequence: its last `n` queries [n, heads, head_dim] against all its keys [L, kv_heads, head_dim]."""
+    """One sequence: its last `n` queries [n, heads, head_dim] against all its keys [L, kv_heads, head_dim].
+
+    Returns [n, heads, width], as wide as `values` [L, kv_heads, width].
+    """
     queries, length = q.shape[0], keys.shape[0]
     past = length - queries
     point = f"blocks.{layer}.attn.probs"
@@ -131,7 +146,15 @@ def _attend_one(
     return results[0] if len(results) == 1 else torch.cat(results)
 
 
-def _scores(q: Tensor, keys: Tensor, *, first_query: int, first_key: int, spec: AttentionSpec, step: Step) -> Tensor:
+def _scores(
+    q: Tensor,
+    keys: Tensor,
+    *,
+    first_query: int,
+    first_key: int,
+    spec: AttentionSpec | LatentAttentionSpec,
+    step: Step,
+) -> Tensor:
     """Masked scores [kv_heads, group, queries, keys]."""
     queries = q.shape[0]
     grouped = (q * spec.scale).view(queries, spec.kv_heads, -1, spec.head_dim).permute(1, 2, 0, 3)

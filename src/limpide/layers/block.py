@@ -5,12 +5,23 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from limpide.layers.attention import Attention
+from limpide.layers.deltanet import DeltaNet
 from limpide.layers.fused import FusedBlock
+from limpide.layers.mamba import Mamba2
+from limpide.layers.mla import LatentAttention
 from limpide.layers.mlp import MLP
 from limpide.layers.moe import ExpertsBeside, MoE
 from limpide.layers.norm import make_norm
 from limpide.layers.per_layer import PerLayerUpdate
-from limpide.layers.spec import BlockSpec, MLPSpec, MoESpec
+from limpide.layers.spec import (
+    BlockSpec,
+    DeltaNetSpec,
+    LatentAttentionSpec,
+    Mamba2Spec,
+    MixerSpec,
+    MLPSpec,
+    MoESpec,
+)
 from limpide.layers.step import Step
 from limpide.layers.weights import Weights
 
@@ -21,7 +32,7 @@ class Block(nn.Module):
     def __init__(self, spec: BlockSpec, weights: Weights, layer: int) -> None:
         super().__init__()
         self.spec = spec
-        self.attn = Attention(spec.attention, weights.at("attn"), layer)
+        self.attn = _mixer(spec.attention, weights.at("attn"), layer)
         self.mlp = _feed_forward(spec.feed_forward, weights.at("mlp"), layer)
         self.attn_norm = make_norm(spec.norm, weights.at("attn_norm"))
         self.mlp_norm = make_norm(spec.norm, weights.at("mlp_norm"))
@@ -83,6 +94,16 @@ class Block(nn.Module):
         if post_norm is not None:
             output = post_norm(output)
         return output if self.spec.residual_scale == 1.0 else output * self.spec.residual_scale
+
+
+def _mixer(spec: MixerSpec, weights: Weights, layer: int) -> Attention | LatentAttention | Mamba2 | DeltaNet:
+    if isinstance(spec, LatentAttentionSpec):
+        return LatentAttention(spec, weights, layer)
+    if isinstance(spec, Mamba2Spec):
+        return Mamba2(spec, weights, layer)
+    if isinstance(spec, DeltaNetSpec):
+        return DeltaNet(spec, weights, layer)
+    return Attention(spec, weights, layer)
 
 
 def _feed_forward(spec: MLPSpec | MoESpec, weights: Weights, layer: int) -> MLP | MoE:

@@ -10,7 +10,7 @@ from torch.nn import functional
 from limpide.layers.weights import Weight, Weights
 from limpide.quant import StoredMatrix, multiply, multiply_all
 
-_MIN_ROWS = 16
+MIN_ROWS = 16
 """BLAS adds up in another order for a few rows than for many. Padding them makes each row's result the same bits
 whatever shares its batch."""
 
@@ -49,9 +49,9 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         # One output is computed by another routine than many, which adds up in an order of its own for each T.
         return _linear(x, weight.expand(2, -1), None if bias is None else bias.expand(2))[:, :1]
     rows = x.shape[0]
-    if rows >= _MIN_ROWS:
+    if rows >= MIN_ROWS:
         return functional.linear(x, weight, bias)
-    return functional.linear(functional.pad(x, (0, 0, 0, _MIN_ROWS - rows)), weight, bias)[:rows]
+    return functional.linear(functional.pad(x, (0, 0, 0, MIN_ROWS - rows)), weight, bias)[:rows]
 
 
 def project(x: Tensor, *linears: Linear) -> list[Tensor]:

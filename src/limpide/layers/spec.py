@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from limpide.core.errors import UnsupportedConfig
 
 Activation = Literal["silu", "gelu", "gelu_tanh", "relu"]
+RUN = 16
+"""Positions that a recurrent layer computes together; runs begin at multiples of it."""
 MAX_EXPERTS = 1024
 """Of one layer. Bounded: names of each one's tensors are made before the weights are looked at."""
 ACTIVATIONS: tuple[Activation, ...] = ("silu", "gelu", "gelu_tanh", "relu")
@@ -201,6 +203,8 @@ class AttentionSpec:
     """What queries are multiplied by after rope (Llama 4, Ministral 3)."""
     kv_source_layer: int | None = None
     """Attend to the keys and values of this earlier layer; the layer has none of its own (Gemma 4)."""
+    out_gate: bool = False
+    """Each head's queries are projected together with a gate, whose sigmoid multiplies the head's result."""
     k_eq_v: bool = False
     """Values are the keys as projected, before their norm and rope (Gemma 4)."""
 
@@ -213,6 +217,133 @@ class AttentionSpec:
         require(self.softcap is None or self.softcap > 0, "attention.softcap", self.softcap, "a number above zero")
         if self.rope is not None:
             require(self.rope.dims <= self.head_dim, "rope.dims", self.rope.dims, f"at most head_dim {self.head_dim}")
+
+
+@dataclass(frozen=True, slots=True)
+class LatentAttentionSpec:
+    """Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434).
+
+    Keys and values of all heads are made from one latent vector per token, and only that is kept, beside one key part
+    with positions that all heads share. To the cache it is one key of `kv_latent` + rope dims, and no value.
+    """
+
+    heads: int
+    kv_latent: int
+    """Width of what keys and values are made of."""
+    nope_dim: int
+    """Width of a head's queries and keys without positions."""
+    value_dim: int
+    """Width of a head's values."""
+    scale: float
+    rope: RopeSpec
+    """On the part with positions, which is `rope.dims` wide."""
+    latent_norm: NormSpec
+    q_latent: int | None = None
+    """Width of what queries are made of; None: they are projected at once."""
+    mask: MaskSpec = field(default_factory=MaskSpec)
+    bias: bool = False
+    """On the projections down to the latents and on the output projection."""
+    joint_up: bool = True
+    """One matrix for the keys and values of all heads. False: two, per head, and the keys' is transposed."""
+
+    def __post_init__(self) -> None:
+        _positive("attention", self, "heads", "kv_latent", "nope_dim", "value_dim")
+        require(self.q_latent is None or self.q_latent > 0, "attention.q_latent", self.q_latent, "above zero, or None")
+
+    @property
+    def kv_heads(self) -> int:
+        """All heads share what is kept of a token."""
+        return 1
+
+    @property
+    def head_dim(self) -> int:
+        """Width of what is kept of a token."""
+        return self.kv_latent + self.rope.dims
+
+    @property
+    def softcap(self) -> None:
+        """Scores are taken as they are."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Mamba2Spec:
+    """A selective state space (Mamba-2, arXiv:2405.21060): each head keeps head_dim × state numbers."""
+
+    heads: int
+    head_dim: int
+    groups: int
+    """Heads of a group share what is written to the state and how it is read."""
+    state: int
+    kernel: int
+    """Tokens that the convolution before it sees."""
+    norm: NormSpec
+    """Of the gated result, per group."""
+    bias: bool = False
+    """On the input and output projections."""
+    conv_bias: bool = True
+    rope: None = None
+
+    def __post_init__(self) -> None:
+        _positive("mamba", self, "heads", "head_dim", "groups", "state")
+        require(self.heads % self.groups == 0, "mamba.groups", self.groups, f"a divisor of {self.heads} heads")
+        require(self.kernel > 1, "mamba.kernel", self.kernel, "two tokens or more")
+
+    @property
+    def inner(self) -> int:
+        """Width of all heads together."""
+        return self.heads * self.head_dim
+
+    @property
+    def channels(self) -> int:
+        """Width of what the convolution works on: the heads' input, what is written, how it is read."""
+        return self.inner + 2 * self.groups * self.state
+
+    @property
+    def state_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Inputs of the convolution, inputs of an unfinished run, and the state itself."""
+        rows = self.channels + self.heads
+        return (self.kernel - 1, self.channels), (RUN, rows), (self.heads, self.head_dim, self.state)
+
+
+@dataclass(frozen=True, slots=True)
+class DeltaNetSpec:
+    """Linear attention by the gated delta rule (arXiv:2412.06464): each head keeps a key_dim × value_dim matrix."""
+
+    key_heads: int
+    value_heads: int
+    key_dim: int
+    value_dim: int
+    kernel: int
+    """Tokens that the convolution before it sees."""
+    norm: NormSpec
+    """Of each head's result, before its gate."""
+    tiled: bool = False
+    """Value head v uses key head v mod key_heads, as some files are ordered; else neighbours share a key head."""
+    rope: None = None
+
+    def __post_init__(self) -> None:
+        _positive("deltanet", self, "key_heads", "value_heads", "key_dim", "value_dim")
+        shared = self.value_heads % self.key_heads == 0
+        require(shared, "deltanet.value_heads", self.value_heads, f"a multiple of {self.key_heads} key heads")
+        require(self.kernel > 1, "deltanet.kernel", self.kernel, "two tokens or more")
+
+    @property
+    def channels(self) -> int:
+        """Width of what the convolution works on: queries, keys and values."""
+        return 2 * self.key_heads * self.key_dim + self.value_heads * self.value_dim
+
+    @property
+    def state_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Inputs of the convolution, inputs of an unfinished run, and the state itself."""
+        rows = self.channels + 2 * self.value_heads
+        return (self.kernel - 1, self.channels), (RUN, rows), (self.value_heads, self.key_dim, self.value_dim)
+
+
+RECURRENT = (Mamba2Spec, DeltaNetSpec)
+"""Layers that carry a state along a sequence and keep nothing of single tokens."""
+MixerSpec = AttentionSpec | LatentAttentionSpec | Mamba2Spec | DeltaNetSpec
+"""What lets a token see those before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +439,7 @@ class BlockSpec:
     `attention`, a mixture of experts in that of `feed_forward`.
     """
 
-    attention: AttentionSpec
+    attention: MixerSpec
     feed_forward: MLPSpec | MoESpec
     norm: NormSpec
     placement: Literal["pre", "sandwich"] = "pre"
@@ -325,11 +456,11 @@ class BlockSpec:
     def __post_init__(self) -> None:
         require(self.per_layer_input >= 0, "block.per_layer_input", self.per_layer_input, "zero or above")
         _one_of("block.placement", self.placement, ("pre", "sandwich"))
-        for switch, value, kind in (
-            ("block.attention", self.attention, AttentionSpec),
-            ("block.feed_forward", self.feed_forward, MLPSpec | MoESpec),
+        for switch, value, kinds in (
+            ("block.attention", self.attention, get_args(MixerSpec)),
+            ("block.feed_forward", self.feed_forward, (MLPSpec, MoESpec)),
         ):
-            require(isinstance(value, kind), switch, value, str(getattr(kind, "__name__", kind)))
+            require(isinstance(value, kinds), switch, value, " or ".join(kind.__name__ for kind in kinds))
         beside = self.experts_beside is None or isinstance(self.feed_forward, MLPSpec)
         require(beside, "block.experts_beside", self.experts_beside, "an MLP in feed_forward")
 

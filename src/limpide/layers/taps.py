@@ -18,8 +18,9 @@ Tap = Callable[[Tensor], Tensor | None]
 BLOCK_POINTS: dict[str, str] = {
     "attn.input": "[T, hidden] what attention reads: the residual stream after the norm",
     "attn.q": "[T, heads, head_dim] queries as projected, before their norm and rope",
-    "attn.k": "[T, kv_heads, head_dim] keys as projected, before their norm and rope",
-    "attn.v": "[T, kv_heads, head_dim] values as projected",
+    "attn.k": "[T, kv_heads, head_dim] keys as projected, before their norm and rope; not in latent attention",
+    "attn.v": "[T, kv_heads, head_dim] values as projected; not in latent attention",
+    "attn.latent": "[T, latent] what keys and values are made of, after its norm; latent attention only",
     "attn.probs": "[heads, queries, keys] attention probabilities; called once per sequence of the step, in order",
     "attn.heads": "[T, heads, head_dim] each head's result, before the output projection mixes them",
     "attn.output": "[T, hidden] after the output projection, before a post-norm",

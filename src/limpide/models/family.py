@@ -99,7 +99,7 @@ class Family:
     claims: Callable[[Mapping[str, Any]], bool] = lambda config: True
     """Whether a GGUF file of a shared architecture is this family's."""
     unused_tensors: tuple[str, ...] = ()
-    """Patterns (fnmatch) of stored tensors that take no part in the computation."""
+    """Patterns (fnmatch) of stored tensors that take no part in the computation; `{n}` is the number of blocks."""
     hf_prefixes: tuple[tuple[str, str], ...] = ()
     """Beginnings of names in some Hugging Face files, and what `tensors` has in their place."""
 

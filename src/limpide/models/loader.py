@@ -16,7 +16,7 @@ from limpide.models.family import Family, StoredTensor
 from limpide.models.parameters import Shape, parameters
 from limpide.models.quantization import stored_format
 from limpide.models.registry import read_spec
-from limpide.models.spec import ModelSpec
+from limpide.models.spec import AttentionSpec, ModelSpec
 from limpide.models.stored import StoredTensors
 from limpide.models.wrappers import unwrapped
 from limpide.quant import Layout, QuantStack, StoredMatrix
@@ -47,7 +47,8 @@ def load_weights(
     present = StoredTensors(checkpoint, stored_format(checkpoint))
     names = family.stored_names(spec, checkpoint.kind, present.tensors)
     stored = {ours: names[ours] for ours in shapes}
-    unused = family.unused_tensors + tuple(_ignored(spec, names))
+    patterns = (pattern.replace("{n}", str(len(spec.blocks))) for pattern in family.unused_tensors)
+    unused = (*patterns, *_ignored(spec, names))
     _check(checkpoint, present, shapes, stored, unused)
     return {ours: _load(present, tensor, ours, shapes[ours], numerics) for ours, tensor in stored.items()}
 
@@ -57,7 +58,7 @@ def _ignored(spec: ModelSpec, names: Mapping[str, StoredTensor]) -> Iterator[str
     if spec.tied:
         yield names["lm_head.weight"].name
     for index, block in enumerate(spec.blocks):
-        if block.attention.kv_source_layer is not None:
+        if isinstance(block.attention, AttentionSpec) and block.attention.kv_source_layer is not None:
             yield from (names[f"blocks.{index}.attn.{part}.weight"].name for part in ("k", "v", "k_norm"))
 
 

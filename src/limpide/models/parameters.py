@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from limpide.layers.spec import AttentionSpec, BlockSpec, MLPSpec, MoESpec, NormSpec
+from limpide.layers.spec import (
+    AttentionSpec,
+    BlockSpec,
+    DeltaNetSpec,
+    LatentAttentionSpec,
+    Mamba2Spec,
+    MixerSpec,
+    MLPSpec,
+    MoESpec,
+    NormSpec,
+)
 from limpide.models.spec import ModelSpec
 
 Shape = tuple[int, ...]
@@ -44,7 +54,7 @@ def _block(spec: BlockSpec, hidden: int) -> Shapes:
     norms = ["attn_norm", "mlp_norm"]
     if spec.placement == "sandwich":
         norms += ["attn_post_norm", "mlp_post_norm"]
-    shapes = _at("attn", _attention(spec.attention, hidden)) | _at("mlp", _feed_forward(spec.feed_forward, hidden))
+    shapes = _at("attn", _mixer(spec.attention, hidden)) | _at("mlp", _feed_forward(spec.feed_forward, hidden))
     for name in norms:
         shapes |= _at(name, _norm(spec.norm, hidden))
     if spec.experts_beside is not None:
@@ -70,9 +80,18 @@ def _linear(rows: int, cols: int, bias: bool) -> Shapes:
     return {"weight": (rows, cols), "bias": (rows,)} if bias else {"weight": (rows, cols)}
 
 
+def _mixer(spec: MixerSpec, hidden: int) -> Shapes:
+    if isinstance(spec, LatentAttentionSpec):
+        return _latent(spec, hidden)
+    if isinstance(spec, Mamba2Spec):
+        return _mamba(spec, hidden)
+    return _deltanet(spec, hidden) if isinstance(spec, DeltaNetSpec) else _attention(spec, hidden)
+
+
 def _attention(spec: AttentionSpec, hidden: int) -> Shapes:
     queries, keys = spec.heads * spec.head_dim, spec.kv_heads * spec.head_dim
-    shapes = _at("q", _linear(queries, hidden, spec.qkv_bias)) | _at("o", _linear(hidden, queries, spec.out_bias))
+    projected = 2 * queries if spec.out_gate else queries
+    shapes = _at("q", _linear(projected, hidden, spec.qkv_bias)) | _at("o", _linear(hidden, queries, spec.out_bias))
     norms = {"q_norm": spec.qk_norm}
     if spec.kv_source_layer is None:
         for name in ("k",) if spec.k_eq_v else ("k", "v"):
@@ -102,6 +121,55 @@ def _moe(spec: MoESpec, hidden: int) -> Shapes:
     if spec.shared is not None:
         shapes |= _at("shared", _mlp(spec.shared, hidden))
     return shapes | _at("shared_gate", _linear(1, hidden, False)) if spec.shared_gate else shapes
+
+
+def _latent(spec: LatentAttentionSpec, hidden: int) -> Shapes:
+    queries, latent = spec.heads * (spec.nope_dim + spec.rope.dims), spec.kv_latent
+    shapes = (
+        _at("kv_down", _linear(latent + spec.rope.dims, hidden, spec.bias))
+        | _at("kv_norm", _norm(spec.latent_norm, latent))
+        | _at("o", _linear(hidden, spec.heads * spec.value_dim, spec.bias))
+    )
+    if spec.q_latent is None:
+        shapes |= _at("q", _linear(queries, hidden, False))
+    else:
+        shapes |= (
+            _at("q_down", _linear(spec.q_latent, hidden, spec.bias))
+            | _at("q_norm", _norm(spec.latent_norm, spec.q_latent))
+            | _at("q_up", _linear(queries, spec.q_latent, False))
+        )
+    if spec.joint_up:
+        return shapes | {"kv_up.weight": (spec.heads * (spec.nope_dim + spec.value_dim), latent)}
+    return shapes | {
+        "k_up.weight": (spec.heads, latent, spec.nope_dim),
+        "v_up.weight": (spec.heads, spec.value_dim, latent),
+    }
+
+
+def _mamba(spec: Mamba2Spec, hidden: int) -> Shapes:
+    vectors = dict.fromkeys(("dt_bias", "decay", "skip"), (spec.heads,))
+    return (
+        _at("input", _linear(spec.inner + spec.channels + spec.heads, hidden, spec.bias))
+        | _at("conv", _linear(spec.channels, spec.kernel, spec.conv_bias))
+        | vectors
+        | {"norm.weight": (spec.groups, spec.inner // spec.groups)}
+        | _at("o", _linear(hidden, spec.inner, spec.bias))
+    )
+
+
+def _deltanet(spec: DeltaNetSpec, hidden: int) -> Shapes:
+    values = spec.value_heads * spec.value_dim
+    return {
+        "qkv.weight": (spec.channels, hidden),
+        "gate.weight": (values, hidden),
+        "rate.weight": (spec.value_heads, hidden),
+        "dt.weight": (spec.value_heads, hidden),
+        "conv.weight": (spec.channels, spec.kernel),
+        "dt_bias": (spec.value_heads,),
+        "decay": (spec.value_heads,),
+        "norm.weight": (spec.value_dim,),
+        "o.weight": (hidden, values),
+    }
 
 
 def _mlp(spec: MLPSpec, hidden: int) -> Shapes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from limpide.core.errors import UnsupportedArchitecture, UnsupportedConfig
 from limpide.formats import Checkpoint
 from limpide.models import (
+    deepseek3,
     gemma,
     gemma2,
     gemma3,
@@ -22,7 +23,9 @@ from limpide.models import (
     qwen2,
     qwen2_moe,
     qwen3,
+    qwen3_5,
     qwen3_moe,
+    qwen3_next,
     smollm3,
 )
 from limpide.models.config import HARMLESS_GGUF, HARMLESS_HF, ConfigReader
@@ -51,6 +54,9 @@ FAMILIES: tuple[Family, ...] = (
     gpt_oss.FAMILY,
     granite_moe.FAMILY,
     llama4.FAMILY,
+    deepseek3.FAMILY,
+    qwen3_next.FAMILY,
+    qwen3_5.FAMILY,
 )
 
 

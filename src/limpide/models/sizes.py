@@ -57,7 +57,13 @@ class Sizes:
 
 
 def hf_sizes(
-    config: ConfigReader, *, context: int, eps: float = 1e-6, tied: bool = False, head_dim: int | None = None
+    config: ConfigReader,
+    *,
+    context: int,
+    eps: float = 1e-6,
+    tied: bool = False,
+    head_dim: int | None = None,
+    width: int | None = None,
 ) -> Sizes:
     """Sizes in a config.json. The arguments are what the family means by leaving a key out."""
     hidden, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
@@ -66,7 +72,7 @@ def hf_sizes(
         hidden=hidden,
         context=config.integer("max_position_embeddings", context),
         layers=config.layers("num_hidden_layers"),
-        width=config.integer("intermediate_size"),
+        width=config.integer("intermediate_size") if width is None else config.integer("intermediate_size", width),
         heads=heads,
         kv_heads=config.integer("num_key_value_heads", heads),
         head_dim=config.integer("head_dim", hidden // max(1, heads) if head_dim is None else head_dim),
@@ -76,12 +82,17 @@ def hf_sizes(
 
 
 def gguf_sizes(
-    config: ConfigReader, checkpoint: Checkpoint, *, whole_head_rope: bool = True, experts: bool = False
+    config: ConfigReader,
+    checkpoint: Checkpoint,
+    *,
+    whole_head_rope: bool = True,
+    experts: bool = False,
+    kv_heads: int | None = None,
 ) -> Sizes:
     """Sizes in GGUF metadata. Tied embeddings show only in that there is no output matrix.
 
     `whole_head_rope`: refuse rope on a part of the head, since the family has none. `experts`: the family reads the
-    keys of mixtures of experts itself.
+    keys of mixtures of experts itself. `kv_heads`: the family has read them, since its layers differ.
     """
     hidden, heads = config.integer("embedding_length"), config.integer("attention.head_count")
     layers = config.layers("block_count")
@@ -100,9 +111,9 @@ def gguf_sizes(
         hidden=hidden,
         context=config.integer("context_length"),
         layers=layers,
-        width=config.integer("feed_forward_length"),
+        width=config.integer("feed_forward_length", 0) if experts else config.integer("feed_forward_length"),
         heads=heads,
-        kv_heads=_same(config, "attention.head_count_kv", layers, heads),
+        kv_heads=_same(config, "attention.head_count_kv", layers, heads) if kv_heads is None else kv_heads,
         head_dim=head_dim,
         eps=config.number("attention.layer_norm_rms_epsilon"),
         tied="output.weight" not in checkpoint.tensors,

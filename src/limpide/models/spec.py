@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from limpide.layers.spec import (
+    RECURRENT,
     Activation,
     AttentionSpec,
     BlockSpec,
+    DeltaNetSpec,
     DivisorScaling,
     GateClamp,
+    LatentAttentionSpec,
     LinearScaling,
     Llama3Scaling,
     LongRopeScaling,
+    Mamba2Spec,
     MaskSpec,
+    MixerSpec,
     MLPSpec,
     MoESpec,
     NormSpec,
@@ -29,12 +34,15 @@ __all__ = [
     "Activation",
     "AttentionSpec",
     "BlockSpec",
+    "DeltaNetSpec",
     "DivisorScaling",
     "GateClamp",
+    "LatentAttentionSpec",
     "LinearScaling",
     "Llama3Scaling",
     "LongRopeScaling",
     "MLPSpec",
+    "Mamba2Spec",
     "MaskSpec",
     "MoESpec",
     "ModelSpec",
@@ -84,7 +92,8 @@ class ModelSpec:
         for index, block in enumerate(self.blocks):
             parts = block.per_layer_input
             require(parts == self.per_layer_embedding, "per_layer_input", parts, f"{self.per_layer_embedding}")
-            self._check_source(index, block.attention)
+            if isinstance(block.attention, AttentionSpec):
+                self._check_source(index, block.attention)
 
     def _check_source(self, index: int, attention: AttentionSpec) -> None:
         """A layer can only use keys and values that an earlier one wrote, of its own shape."""
@@ -92,12 +101,24 @@ class ModelSpec:
         if source is None:
             return
         require(source < index, f"blocks.{index}.attention.kv_source_layer", source, "an earlier layer")
-        written, shape = self.blocks[source].attention, (attention.kv_heads, attention.head_dim)
-        fits = written.kv_source_layer is None and (written.kv_heads, written.head_dim) == shape
+        shape = (attention.kv_heads, attention.head_dim, attention.head_dim)
+        fits = _kv_shape(self.blocks[source].attention) == shape
         require(fits, f"blocks.{index}.attention.kv_source_layer", source, f"a layer with keys of its own, {shape}")
 
     @property
-    def kv_shapes(self) -> tuple[tuple[int, int], ...]:
-        """Per layer (kv_heads, head_dim): what a cache has to hold. (0, 0) for a layer that uses another's."""
-        attentions = [block.attention for block in self.blocks]
-        return tuple((0, 0) if a.kv_source_layer is not None else (a.kv_heads, a.head_dim) for a in attentions)
+    def kv_shapes(self) -> tuple[tuple[int, int, int], ...]:
+        """Per layer (kv_heads, width of a key, width of a value): what a cache has to hold of each token."""
+        return tuple(_kv_shape(block.attention) for block in self.blocks)
+
+    @property
+    def state_shapes(self) -> tuple[tuple[tuple[int, ...], ...], ...]:
+        """Per layer: shapes of what a recurrent one carries along a sequence."""
+        return tuple(b.attention.state_shapes if isinstance(b.attention, RECURRENT) else () for b in self.blocks)
+
+
+def _kv_shape(mixer: MixerSpec) -> tuple[int, int, int]:
+    if isinstance(mixer, LatentAttentionSpec):
+        return mixer.kv_heads, mixer.head_dim, 0
+    if not isinstance(mixer, AttentionSpec) or mixer.kv_source_layer is not None:
+        return 0, 0, 0  # it carries a state, or uses another layer's
+    return mixer.kv_heads, mixer.head_dim, mixer.head_dim

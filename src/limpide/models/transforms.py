@@ -10,7 +10,7 @@ from torch import Tensor
 
 from limpide.core.errors import UnsupportedFormat
 from limpide.layers.weights import Weight
-from limpide.models.spec import BlockSpec, MLPSpec
+from limpide.models.spec import AttentionSpec, BlockSpec, MLPSpec
 from limpide.quant import Layout, QuantTensor, StoredMatrix
 
 Shape = tuple[int, ...]
@@ -48,16 +48,18 @@ class RopeRows(SameShape):
 
     def load(self, weight: Weight, block: BlockSpec | None) -> Weight:
         """Even rows of each head first, then the odd ones."""
-        return _take_rows(weight, self._order(block))
+        return take_rows(weight, self._order(block))
 
     def store(self, weight: Weight, block: BlockSpec | None) -> Weight:
         """First and second half of each head alternately."""
-        return _take_rows(weight, torch.argsort(self._order(block)))
+        return take_rows(weight, torch.argsort(self._order(block)))
 
     def _order(self, block: BlockSpec | None) -> Tensor:
         if block is None:
             raise TypeError("only tensors of a block have heads")
         attention = block.attention
+        if not isinstance(attention, AttentionSpec):
+            raise TypeError("only grouped-query attention has heads of queries and keys")
         heads = attention.heads if self.heads == "q" else attention.kv_heads
         rows = torch.arange(heads * attention.head_dim)
         return rows.view(heads, attention.head_dim // 2, 2).transpose(1, 2).reshape(-1)
@@ -105,12 +107,15 @@ class Rows:
         if block is None:
             raise TypeError("only tensors of a block are stacked")
         attention, feed_forward = block.attention, block.feed_forward
-        keys = attention.kv_heads * attention.head_dim
-        stack = {"q": attention.heads * attention.head_dim, "k": keys, "v": keys}
         if self.part in ("gate", "up"):
             if not isinstance(feed_forward, MLPSpec):
                 raise TypeError("only an MLP's matrices are stacked; those of experts have a layout")
             stack = {"gate": feed_forward.width, "up": feed_forward.width}
+        else:
+            if not isinstance(attention, AttentionSpec):
+                raise TypeError("only grouped-query attention's matrices are stacked")
+            keys = attention.kv_heads * attention.head_dim
+            stack = {"q": attention.heads * attention.head_dim, "k": keys, "v": keys}
         start = sum(size for name, size in stack.items() if list(stack).index(name) < list(stack).index(self.part))
         return start, start + stack[self.part], sum(stack.values())
 
@@ -176,9 +181,10 @@ def _vector(weight: Weight) -> Tensor:
     return weight
 
 
-def _take_rows(weight: Weight, order: Tensor) -> Weight:
+def take_rows(weight: Weight, order: Tensor) -> Weight:
+    """Rows by their numbers, a copy; of stored blocks the blocks."""
     if isinstance(weight, QuantTensor):
-        return QuantTensor(weight.format, weight.shape, weight.data[order])
+        return QuantTensor(weight.format, (len(order), weight.shape[1]), weight.data[order])
     if not isinstance(weight, Tensor):
         raise TypeError(f"rows of a matrix stored as {weight.stored_as} can't change places")
     return weight[order]

@@ -19,6 +19,8 @@ WRAPPERS: dict[str, str] = {
     "gemma4": "Gemma4ForConditionalGeneration",
     "llama4": "Llama4ForConditionalGeneration",
     "mistral3": "Mistral3ForConditionalGeneration",
+    "qwen3_5": "Qwen3_5ForConditionalGeneration",
+    "qwen3_5_moe": "Qwen3_5MoeForConditionalGeneration",
 }
 """model_type and architecture of checkpoints whose `text_config` is that of a family of ours."""
 
@@ -31,14 +33,22 @@ _PREFIXES = (
 _TOWERS = tuple(
     f"{before}{tower}.*"
     for before in ("", "model.")
-    for tower in ("vision_tower", "vision_model", "audio_tower", "multi_modal_projector", "embed_vision", "embed_audio")
+    for tower in (
+        "vision_tower",
+        "vision_model",
+        "audio_tower",
+        "multi_modal_projector",
+        "visual",
+        "embed_vision",
+        "embed_audio",
+    )
 )
 _HARMLESS = frozenset({
     "text_config", "vision_config", "audio_config", "model_type", "tie_word_embeddings",
     "image_token_index", "image_token_id", "boi_token_index", "boi_token_id", "eoi_token_index", "eoi_token_id",
     "audio_token_id", "boa_token_id", "eoa_token_id", "eoa_token_index", "video_token_id",
     "mm_tokens_per_image", "vision_soft_tokens_per_image", "projector_hidden_act", "multimodal_projector_bias",
-    "spatial_merge_size", "vision_feature_layer",
+    "vision_start_token_id", "vision_end_token_id", "spatial_merge_size", "vision_feature_layer",
 })  # fmt: skip
 """Keys beside `text_config` that say nothing of text."""
 

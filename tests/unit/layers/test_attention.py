@@ -94,7 +94,7 @@ def test_steps_of_any_size_give_the_bits_of_one_pass(name: str) -> None:
     q, k, v = random_qkv(spec)
     sinks = torch.tensor([-1.0, 0.5, 2.0, 0.0]) if spec.sinks else None
     expected = attend_plain(q, k, v, spec, sinks)
-    cache = PagedCache([(spec.kv_heads, spec.head_dim)], num_blocks=16, block_size=4)
+    cache = PagedCache([(spec.kv_heads, spec.head_dim, spec.head_dim)], num_blocks=16, block_size=4)
     lease = cache.open()
     assert cache.reserve(lease, LENGTH)
     done = 0

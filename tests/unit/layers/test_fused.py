@@ -63,7 +63,7 @@ def run(layer: Block, lengths: list[tuple[int, ...]], *, fused: bool) -> list[to
     """Sequences that grow by the given numbers of tokens, all in the same steps; results per sequence."""
     rope = layer.spec.attention.rope
     assert rope is not None
-    cache = PagedCache([(layer.spec.attention.kv_heads, DIM)], 64, dtype=torch.float16)
+    cache = PagedCache([(layer.spec.attention.kv_heads, DIM, DIM)], 64, dtype=torch.float16)
     leases = [cache.open() for _ in lengths]
     generators = [torch.Generator().manual_seed(index) for index in range(len(lengths))]
     done = [0] * len(lengths)
@@ -126,7 +126,7 @@ def test_a_recorded_step_is_made_again_without_inference_mode() -> None:
     layer = block(PLAIN)
     rope = layer.spec.attention.rope
     assert rope is not None
-    cache, lasting = PagedCache([(2, DIM)], 4, dtype=torch.float16), LastingBuffers()
+    cache, lasting = PagedCache([(2, DIM, DIM)], 4, dtype=torch.float16), LastingBuffers()
     lease = cache.open()
     assert cache.reserve(lease, 2)
     for position, mode in enumerate((torch.inference_mode, torch.no_grad)):

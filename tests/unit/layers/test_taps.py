@@ -33,8 +33,8 @@ SHAPES = {
     "mlp.update": (LENGTH, HIDDEN),
     "output": (LENGTH, HIDDEN),
 }
-OPTIONAL = {"per_layer.update"}
-"""Points of some models only; tested below."""
+OPTIONAL = {"per_layer.update", "attn.latent"}
+"""Points of some models only; tested below, and with the layers that have them."""
 MODEL_SHAPES = {"embed": (LENGTH, HIDDEN), "norm": (LENGTH, HIDDEN), "logits": (LENGTH, VOCAB)}
 ALL = {f"blocks.1.{point}": shape for point, shape in SHAPES.items()} | MODEL_SHAPES
 

@@ -76,7 +76,7 @@ def read(
         ("smollm3", {"rope.scaling.type": "longrope"}),
         ("phi3", {"attention.clamp_kqv": 8.0}),
         ("gpt2", {"attention.head_count_kv": 2}),
-        ("gemma4", {"expert_count": 8}),
+        ("gemma4", {"attention.shared_kv_layers": 2}),
         ("gemma4", {"attention.sliding_window_pattern": [True]}),
         ("gemma4", {"rope.dimension_count": 8}),
         ("gemma4", {"feed_forward_length": [24]}),
