@@ -28,6 +28,7 @@ from limpide.models.spec import (
 )
 
 _STEP = 6
+_LARGEST_HEAD = 1 << 16
 _PER_LAYER = "hidden_size_per_layer_input"
 _THETA_SLIDING, _THETA_FULL = 1e4, 1e6
 _ROTATED = 0.25
@@ -86,14 +87,14 @@ def _experts(sizes: Sizes, count: int, chosen: int, width: int) -> MoESpec:
 def _hf_layers(config: ConfigReader, sizes: Sizes) -> list[Layer]:
     types = hf_layer_types(config, sizes.layers, every(_STEP, sizes.layers))
     types = (*types[:-1], FULL)  # the last layer sees everything, whatever the list says
-    shared = config.integer("num_kv_shared_layers", 0)
+    sources = _sources(config, "num_kv_shared_layers", types)
     double = config.boolean("use_double_wide_mlp", False)
     keys_are_values = config.boolean("attention_k_eq_v", False)
-    head_dim = config.integer("global_head_dim", 512)
+    head_dim = _bounded(config, "global_head_dim", config.integer("global_head_dim", 512))
     global_kv_heads = config.integer("num_global_key_value_heads", None)
     kv_heads = global_kv_heads if keys_are_values and global_kv_heads is not None else sizes.kv_heads
     own, layers = config.child("per_layer_config"), []
-    for index, (kind, source) in enumerate(zip(types, _sources(config, types, shared), strict=True)):
+    for index, (kind, source) in enumerate(zip(types, sources, strict=True)):
         layer = Layer(
             kind,
             head_dim if kind == FULL and own is None else sizes.head_dim,
@@ -106,23 +107,28 @@ def _hf_layers(config: ConfigReader, sizes: Sizes) -> list[Layer]:
         if settings is not None:
             layer = replace(
                 layer,
-                head_dim=settings.integer("head_dim", layer.head_dim),
+                head_dim=_bounded(settings, "head_dim", settings.integer("head_dim", layer.head_dim)),
                 kv_heads=settings.integer("num_key_value_heads", layer.kv_heads),
             )
         layers.append(layer)
     return layers
 
 
-def _sources(config: ConfigReader, types: Sequence[str], shared: int) -> list[int | None]:
-    """The last `shared` layers use keys and values of the last layer of their kind before them."""
-    first = len(types) - shared
-    sources: list[int | None] = []
-    for index, kind in enumerate(types):
-        earlier = [other for other in range(max(0, first)) if types[other] == kind]
-        if index >= first and not earlier:
-            raise config.refusal("num_kv_shared_layers", shared, "a layer of each kind with keys of its own")
-        sources.append(earlier[-1] if index >= first else None)
-    return sources
+def _bounded(config: ConfigReader, key: str, value: int) -> int:
+    """A head's size. Bounded: a number per pair is made before the weights are looked at."""
+    if not 0 < value <= _LARGEST_HEAD:
+        raise config.refusal(key, value, f"1 to {_LARGEST_HEAD}")
+    return value
+
+
+def _sources(config: ConfigReader, key: str, types: Sequence[str]) -> list[int | None]:
+    """As many of the last layers as `key` says use keys and values of the last layer of their kind before them."""
+    shared = config.integer(key, 0)
+    first = max(0, len(types) - shared)
+    last = {kind: index for index, kind in enumerate(types[:first])}
+    if not set(types[first:]) <= set(last):
+        raise config.refusal(key, shared, "a layer of each kind with keys of its own")
+    return [last[kind] if index >= first else None for index, kind in enumerate(types)]
 
 
 def _hf_ropes(config: ConfigReader, sizes: Sizes, layers: Sequence[Layer]) -> tuple[RopeSpec, RopeSpec]:
@@ -212,7 +218,7 @@ def _gguf_layers(
     config: ConfigReader, checkpoint: Checkpoint, count: int, heads: int, dims: dict[str, int]
 ) -> list[Layer]:
     types = [SLIDING if flag else FULL for flag in config.flags("attention.sliding_window_pattern", count)]
-    sources = _sources(config, types, config.integer("attention.shared_kv_layers", 0))
+    sources = _sources(config, "attention.shared_kv_layers", types)
     kv_heads = config.per_layer("attention.head_count_kv", count, heads)
     widths = config.per_layer("feed_forward_length", count, 0)
     return [
