@@ -62,6 +62,8 @@ class Output:
         # A detokenizer leaves special tokens out, but the markers of some models are made of them.
         self._marker_tokens = _tokens_of(markers, tokenizer)
         self._call_tokens = _tokens_of(calls.markers, tokenizer) if calls else {}
+        self._opening = _Channel()
+        """Of tokens that may yet turn out to be thinking."""
         self._thinking = _Channel()
         self._answer = _Channel()
 
@@ -86,19 +88,16 @@ class Output:
 
     def push(self, chosen: Chosen) -> None:
         """One more token."""
-        thinking = self.gate.phase is not Phase.ANSWER
         if chosen.logprob is not None:
             probability = self._probability(chosen.token, chosen.logprob, chosen.top)
-            channel = self._thinking if thinking else self._answer
-            channel.pending.append((self._stops.num_seen, probability))
+            channels = {Phase.OPENING: self._opening, Phase.THINKING: self._thinking, Phase.ANSWER: self._answer}
+            channels[self.gate.phase].pending.append((self._stops.num_seen, probability))
         text = self._detokenizer.push(chosen.token)
         if not text and self.gate.watching:
             text = self._marker_tokens.get(chosen.token, "")
         if not text:
             text = self._call_tokens.get(chosen.token, "")
-        self._show(self.gate.push(self._turn.push(text)))
-        if thinking and self.gate.phase is Phase.ANSWER:
-            self._settle_thinking()
+        self._show_from(lambda: self.gate.push(self._turn.push(text)))
 
     def close_thinking(self, num_tokens: int) -> None:
         """The thinking was closed by force with `num_tokens` tokens, which are not shown."""
@@ -109,14 +108,26 @@ class Output:
         """No more tokens will come: show what was held back."""
         if self._stops.matched is not None:
             return
-        self._show(self.gate.finish(self._rest()))
+        self._show_from(lambda: self.gate.finish(self._rest()))
         if self._calls:
             self._answer_pieces(self._calls.finish())
+        self._settle_thinking()
+        self._answer.pending += self._opening.pending
         rest = self._stops.flush()
         if rest or self._answer.pending:
             self._emit(TextDelta(rest, self._index, self._answer.take(None)))
-        if self._thinking.pending:
-            self._emit(ThinkingDelta("", self._index, self._thinking.take(None)))
+
+    def _show_from(self, advance: Callable[[], list[Segment]]) -> None:
+        """Show what the gate gives out, once it is clear which side the tokens that opened this belong to."""
+        before, counted = self.gate.phase, self.gate.num_thinking_tokens
+        segments = advance()
+        if before is Phase.OPENING and self.gate.phase is not Phase.OPENING:
+            side = self._thinking if self.gate.num_thinking_tokens > counted else self._answer
+            side.pending += self._opening.pending
+            self._opening.pending = []
+        self._show(segments)
+        if before is Phase.THINKING and not self.gate.thinking:
+            self._settle_thinking()
 
     def _show(self, segments: list[Segment]) -> None:
         for thinking, text in segments:
@@ -145,14 +156,9 @@ class Output:
         return self._turn.push(self._detokenizer.flush()) + self._turn.flush()
 
     def _settle_thinking(self) -> None:
-        """The thinking is over, or there was none: its last tokens have no text of their own to come with."""
-        if not self._thinking.pending:
-            return
-        if self.gate.num_thinking_tokens:
+        """The thinking is over: its last tokens have no text of their own to come with."""
+        if self._thinking.pending:
             self._emit(ThinkingDelta("", self._index, self._thinking.take(None)))
-        else:
-            self._answer.pending = [*self._thinking.pending, *self._answer.pending]
-            self._thinking.pending = []
 
     def _probability(self, token: int, logprob: float, top: tuple[tuple[int, float], ...]) -> TokenProbability:
         raw = self._tokenizer.token_bytes(token)

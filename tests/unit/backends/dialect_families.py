@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from limpide.backends.fake import FakeBackend
@@ -58,8 +58,6 @@ class Family:
     answers: Callable[[str], str] = lambda text: text
     special: tuple[str, ...] = ()
     ends: tuple[str, ...] | None = None
-    num_calls: int = 2
-    options: dict[str, Any] = field(default_factory=dict)
 
     def backend(
         self, body: str, *, thought: str = THOUGHT, says: Callable[[str], str] | None = None, **options: Any
@@ -87,7 +85,7 @@ class Family:
                 dialect=self.dialect,
                 tool_dialect=self.tool_dialect,
                 template=self.template,
-                special=special if self.end not in "<sep>" else self.special,
+                special=special if ends else self.special,
                 ends=ends,
                 **options,
             )

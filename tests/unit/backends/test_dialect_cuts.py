@@ -126,6 +126,15 @@ def test_the_events_are_those_that_were_meant(family: Family) -> None:
         assert mixed == [ThinkingDelta, TextDelta, ToolCallDelta, TextDelta]
 
 
+def test_the_fences_of_an_answer_at_every_position() -> None:
+    family = next(family for family in FAMILIES if family.name == "granite-3.3")
+    turn = f"{THOUGHT}</think>\n\n<response>\nUse </response> so: </resp> done.\n</response>\n"
+    expected = [ThinkingDelta(THOUGHT), TextDelta("Use </response> so: </resp> done.\n")]
+    for position in range(1, len(turn)):
+        assert events(family, [turn[:position], turn[position:]]) == expected, turn[:position]
+    assert events(family, list(turn)) == expected
+
+
 SCRAPS = ["<tool_call>", "</tool_call>", '{"name": "add", "arguments": ', "{", "}", '"', "\\", " ", "a", "[TOOL_CALLS]"]
 MORE = [
     "[ARGS]",

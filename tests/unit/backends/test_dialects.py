@@ -11,7 +11,7 @@ from dialect_families import ADD, ANSWER, CALLS, FAMILIES, THOUGHT, WEATHER, Fam
 
 from limpide.backends.fake import FakeBackend
 from limpide.core.errors import InvalidParameter
-from limpide.core.events import Event
+from limpide.core.events import Event, TextDelta, ThinkingDelta
 from limpide.core.messages import Message, Tool, ToolCall, conversation
 from limpide.core.ports import Answer, ChatRequest
 from limpide.core.sampling import Sampling
@@ -144,6 +144,33 @@ def test_tool_call_after_thinking(family: Family, think: Any) -> None:
     assert answer.thinking.strip() == (thought[:5] if think == 5 else thought).strip()
     assert (answer.text, answer.finished.reason) == ("", "tool_calls")
     assert answer.finished.receipt.parameters["tools"].status == "applied"
+
+
+@each_caller
+@pytest.mark.parametrize("think", ["off", "low", 5])
+def test_every_sampled_token_has_its_logprob(family: Family, think: Any) -> None:
+    """On its own side, in order, and none lost: those of a call come with the text around it."""
+    assert family.calls
+    backend = family.backend(family.calls(CALLS))
+    request = ChatRequest(
+        conversation("What is the capital of France?"),
+        Sampling(logprobs=0, max_tokens=700),
+        Thinking.parse(think),
+        (WEATHER, ADD),
+    )
+    try:
+        events: list[Event] = list(backend.stream(request))
+        closing = len(backend.tokenizer.encode(dialect_for(family.dialect).forced_close, special=True))
+    finally:
+        backend.close()
+    [answer] = collect(events)
+    thoughts = [p for e in events if isinstance(e, ThinkingDelta) for p in e.logprobs]
+    answers = [p for e in events if isinstance(e, TextDelta) for p in e.logprobs]
+    usage = answer.finished.usage
+    assert len(thoughts) == usage.thinking_tokens - (closing if usage.thinking_truncated else 0)
+    end = 1 if family.ends != () else 0  # a token that ends the turn is none of the text
+    assert len(answers) == usage.answer_tokens - end
+    assert family.calls(CALLS).encode() in b"".join(p.raw for p in answers)
 
 
 @each_caller

@@ -220,6 +220,22 @@ def test_tool_calls(limpide: CommandLine, tmp_path: Path) -> None:
     assert json.loads(limpide("ask", "--json", "And in Lyon?").out)["tool_calls"] == []
 
 
+def test_tool_calls_of_several_answers(limpide: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "tools.json"
+    file.write_text(json.dumps([WEATHER]))
+    limpide.options = {"reply": CALL}
+    shown = limpide("ask", "-q", "--n", "2", "--temperature", "1", "--tools", str(file), "And in Lyon?")
+    assert shown.out.count('weather({"city": "Lyon"})\n') == 2
+
+
+def test_raw_text_has_no_place_for_tools(limpide: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "tools.json"
+    file.write_text(json.dumps([WEATHER]))
+    shown = limpide("ask", "--raw", "--tools", str(file), "Once")
+    assert shown.code == 2
+    assert "raw text has no place for tools" in shown.err
+
+
 def test_a_malformed_tool_call_is_said(limpide: CommandLine, tmp_path: Path) -> None:
     file = tmp_path / "tools.json"
     file.write_text(json.dumps([WEATHER]))

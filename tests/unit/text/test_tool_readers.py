@@ -15,6 +15,7 @@ from limpide.text import detect_tool_dialect, tool_dialect_for
 from limpide.text.tools import TOOL_DIALECTS, MalformedCall, ReadCall, ToolScanner
 from limpide.text.tools.extents import JsonExtent, MarkerExtent
 from limpide.text.tools.prompting import arrange
+from limpide.text.tools.scanner import MAX_UNIT
 
 KINDS = {
     "text": {"type": "string"},
@@ -225,3 +226,36 @@ class TestArrange:
         ids = [call.id for call in asked.tool_calls]
         assert told.tool_call_id == ids[1] != ids[0]
         assert all(len(i) == 9 and i.isalnum() for i in ids)
+
+
+HOSTILE = {
+    "hermes": ("<tool_call>", '"</tool_call>'),
+    "mistral": ("[TOOL_CALLS]", "abc "),
+    "qwen-xml": ("<function=", "<function="),
+    "deepseek": ("<｜tool▁call▁begin｜>", "<｜tool▁call▁begin｜>"),
+    "gemma": ("<|tool_call>", "call:f{"),
+    "harmony": ("<|start|>assistant", "to=functions.f "),
+    "llama": ("{", '{"a":1},'),
+    "granite": ("", " " * 80 + "\n"),
+}
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_call_without_end_costs_little_and_is_text(name: str) -> None:
+    opening, filling = HOSTILE[name]
+    text = opening + filling * (200_000 // len(filling))
+    scanner = ToolScanner(tool_dialect_for(name), TOOLS.values())
+    out = [piece for start in range(0, len(text), 4) for piece in scanner.push(text[start : start + 4])]
+    out += scanner.finish()
+    assert all(isinstance(piece, str) for piece in out)
+    assert "".join(map(str, out)) == text
+
+
+def test_a_call_that_is_too_long_is_text_and_others_are_still_seen() -> None:
+    scanner = ToolScanner(tool_dialect_for("hermes"), TOOLS.values())
+    long = '<tool_call>{"name": "f", "arguments": {"a": "' + "x" * MAX_UNIT
+    call = '<tool_call>{"name": "f"}</tool_call>'
+    out = [*scanner.push(long), *scanner.push(call), *scanner.finish()]
+    assert out[-1] == ReadCall("f", "{}")
+    assert "".join(piece for piece in out if isinstance(piece, str)) == long

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from limpide.core.messages import Tool
 from limpide.text.tools import json_calls
@@ -23,6 +24,10 @@ def read(text: str, _tools: Mapping[str, Tool]) -> Sequence[ReadCall]:
     return json_calls.read_calls(text)
 
 
+MAX_HEAD: Final = 1024
+"""Characters before the JSON; what is longer is no call."""
+
+
 class MistralExtent(JsonExtent):
     """To the end of the JSON; the brackets of `[CALL_ID]` and `[ARGS]` are none of it."""
 
@@ -38,7 +43,7 @@ class MistralExtent(JsonExtent):
         self._before += text
         found = _JSON_START.match(self._before)
         if found is None:
-            return None
+            return None if len(self._before) < MAX_HEAD else MAX_HEAD - start
         end = super().push(self._before[found.end() - 1 :])
         self._before = ""
         return None if end is None else found.end() - 1 + end - start

@@ -13,6 +13,11 @@ from limpide.text.tools.base import MalformedCall, ReadCall, ToolDialect
 MAX_UNIT: Final = 1 << 20
 """Characters after which a call that does not end is text."""
 
+MAX_QUIET: Final = 4096
+"""Characters of white space and structure beside a call that are not shown; what is beyond is text."""
+MAX_UNENDED: Final = 16
+"""How often what follows the beginning of a call that has no end is searched for other calls."""
+
 Piece = str | ReadCall
 """Text of the answer, or a call."""
 
@@ -67,6 +72,7 @@ class ToolScanner:
         self._open = True
         """Whether an opening would count."""
         self._after_call = False
+        self._num_unended = 0
         self.num_calls = 0
         self.malformed: list[str] = []
         """Why what looked like a call is not one, for each."""
@@ -134,8 +140,9 @@ class ToolScanner:
             out.extend(calls)
             self.num_calls += len(calls)
             return ""
-        self._open = not self._dialect.at_start
-        if unit.complete:
+        self._num_unended += not unit.complete
+        self._open = not self._dialect.at_start and self._num_unended <= MAX_UNENDED
+        if unit.complete or not self._open:
             out.append(held + unit.opening + unit.whole)
             return ""
         # Another call may stand behind the beginning of one that has no end.
@@ -148,7 +155,7 @@ class ToolScanner:
         rest = text.rstrip()
         while quiet := next((q for q in self._dialect.quiet if rest.endswith(q)), None):
             rest = rest.removesuffix(quiet).rstrip()
-        return len(rest)
+        return max(len(rest), len(text) - MAX_QUIET)
 
 
 def _joined(pieces: list[Piece]) -> list[Piece]:
