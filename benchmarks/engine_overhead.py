@@ -46,7 +46,7 @@ class Idle:
 
 def measure(batch: int, sampling: dict[str, Any]) -> float:
     """Processor microseconds per step."""
-    cache = PagedCache([(3, 64)] * 30, 2048, dtype=torch.float16)
+    cache = PagedCache([(3, 64, 64)] * 30, 2048, dtype=torch.float16)
     engine = Engine(Idle(), byte_tokenizer(VOCAB), cache, context=4096)
     asked = Sampling(max_tokens=STEPS + 100, ignore_eos=True, **sampling)
     streams = [engine.submit(EngineRequest([1] * 20, asked)) for _ in range(batch)]

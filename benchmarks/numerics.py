@@ -132,7 +132,7 @@ def compare(model: CausalLM, tokens: list[int], exact: np.ndarray, way: str) -> 
 def steps(model: CausalLM, tokens: list[int], size: int, numerics: str) -> Iterator[tuple[int, torch.Tensor]]:
     """Runs the tokens through a paged cache, `size` per step; yields (first position, logits [rows, vocab])."""
     blocks = -(-len(tokens) // BLOCK_SIZE)
-    cache = PagedCache(model.spec.kv_shapes, blocks, dtype=DTYPES[numerics])
+    cache = PagedCache(model.spec.kv_shapes, blocks, dtype=DTYPES[numerics], states=model.spec.state_shapes)
     lease = cache.open()
     if not cache.reserve(lease, len(tokens)):
         raise AssertionError("the cache was made for these tokens")

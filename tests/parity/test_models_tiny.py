@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,10 @@ from typing import Any
 import gguf
 import pytest
 import torch
+from mutations import Change, attention, block, mlp, rope, swap_thetas, whole, window
+from mutations_dense import DENSE_MUTATIONS
+from mutations_moe import MOE_MUTATIONS
+from mutations_own import OWN_MUTATIONS
 from tiny_models import (
     LENGTH,
     TINY,
@@ -24,13 +27,16 @@ from tiny_models import (
 )
 from torch import Tensor
 
-from limpide.formats import open_checkpoint
+from limpide.formats import TensorInfo, open_checkpoint
 from limpide.layers.weights import Weight, Weights
-from limpide.models import BlockSpec, CausalLM, ModelSpec, load_model
+from limpide.models import CausalLM, ModelSpec, load_model
+from limpide.models.family import StoredTensor
 from limpide.models.loader import load_weights
+from limpide.models.recurrent import HeadRows
 from limpide.models.registry import read_spec
-from limpide.models.spec import AttentionSpec, MaskSpec
-from limpide.quant import QuantTensor
+from limpide.models.spec import MaskSpec
+from limpide.models.wrappers import unwrapped
+from limpide.quant import QuantStack, QuantTensor
 
 TOLERANCE = 1e-4
 
@@ -45,16 +51,33 @@ class Made:
     gguf: Path
     quantised: Path
     quantised_state: dict[str, Tensor]
+    """Empty, like the two files are missing, where GGUF can't hold the model."""
 
 
 @pytest.fixture(scope="module", params=TINY, ids=lambda tiny: tiny.name)
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return make(request.param, tmp_path_factory.mktemp(request.param.name))
+    return make(request.param, tmp_path_factory)
 
 
-def make(tiny: Tiny, folder: Path) -> Made:
+@pytest.fixture(scope="module", params=[tiny for tiny in TINY if tiny.gguf is not None], ids=lambda tiny: tiny.name)
+def made_gguf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return make(request.param, tmp_path_factory)
+
+
+_MADE: dict[str, Made] = {}
+
+
+def make(tiny: Tiny, factory: pytest.TempPathFactory) -> Made:
+    if tiny.name not in _MADE:
+        _MADE[tiny.name] = _make(tiny, factory.mktemp(tiny.name))
+    return _MADE[tiny.name]
+
+
+def _make(tiny: Tiny, folder: Path) -> Made:
     reference = make_reference(tiny)
     reference.save_pretrained(folder / "hf")
+    if tiny.gguf is None:
+        return Made(tiny, reference, folder / "hf", folder / "f32.gguf", folder / "q8_0.gguf", {})
     write_gguf(tiny, reference, folder / "f32.gguf")
     state = write_gguf(tiny, reference, folder / "q8_0.gguf", gguf.GGMLQuantizationType.Q8_0)
     return Made(tiny, reference, folder / "hf", folder / "f32.gguf", folder / "q8_0.gguf", state)
@@ -65,33 +88,41 @@ def load(path: Path, numerics: Any = "exact") -> CausalLM:
         return load_model(checkpoint, numerics=numerics)
 
 
-@pytest.mark.parametrize("source", ["folder", "gguf"])
-def test_a_plain_forward_pass_agrees(made: Made, source: str) -> None:
+def test_a_plain_forward_pass_agrees(made: Made) -> None:
     tokens = some_tokens()
-    ours = plain_logits(load(getattr(made, source)), tokens)
+    ours = plain_logits(load(made.folder), tokens)
     assert distance(ours, reference_logits(made.reference, tokens)) < TOLERANCE
 
 
-def test_quantised_blocks_agree(made: Made) -> None:
+def test_the_same_model_as_gguf_agrees(made_gguf: Made) -> None:
+    tokens = some_tokens()
+    ours = plain_logits(load(made_gguf.gguf), tokens)
+    assert distance(ours, reference_logits(made_gguf.reference, tokens)) < TOLERANCE
+
+
+def test_quantised_blocks_agree(made_gguf: Made) -> None:
     """Row permutations and offsets also hold on stored blocks."""
     tokens = some_tokens()
-    original = {name: tensor.clone() for name, tensor in made.reference.state_dict().items()}
-    made.reference.load_state_dict(made.quantised_state)
-    expected = reference_logits(made.reference, tokens)
-    made.reference.load_state_dict(original)
-    assert distance(expected, reference_logits(made.reference, tokens)) > TOLERANCE, "quantising changed nothing"
-    assert distance(plain_logits(load(made.quantised), tokens), expected) < TOLERANCE
+    original = {name: tensor.clone() for name, tensor in made_gguf.reference.state_dict().items()}
+    made_gguf.reference.load_state_dict(made_gguf.quantised_state)
+    expected = reference_logits(made_gguf.reference, tokens)
+    made_gguf.reference.load_state_dict(original)
+    assert distance(expected, reference_logits(made_gguf.reference, tokens)) > TOLERANCE, "quantising changed nothing"
+    assert distance(plain_logits(load(made_gguf.quantised), tokens), expected) < TOLERANCE
 
 
-def test_fast_keeps_the_blocks_that_exact_expands(made: Made) -> None:
+def test_fast_keeps_the_blocks_that_exact_expands(made_gguf: Made) -> None:
     """How far `fast` arithmetic drifts is measured on real models; the weights are the same numbers."""
-    with open_checkpoint(made.quantised) as checkpoint:
+    with open_checkpoint(made_gguf.quantised) as checkpoint:
         family, spec = read_spec(checkpoint)
         fast, exact = (load_weights(checkpoint, family, spec, numerics) for numerics in ("fast", "exact"))
+        names = family.stored_names(spec, checkpoint.kind, checkpoint.tensors)
     assert fast.keys() == exact.keys()
     for name, weight in fast.items():
-        assert isinstance(weight, QuantTensor) == (exact[name].ndim == 2)
-        assert torch.equal(weight.unpack() if isinstance(weight, QuantTensor) else weight, exact[name])
+        dimensions = len(checkpoint.tensors[names[name].first].shape)
+        matrix = names[name].layout is not None or dimensions == exact[name].ndim == 2
+        assert isinstance(weight, QuantTensor | QuantStack) == (matrix and not name.endswith(".bias"))
+        assert torch.equal(weight if isinstance(weight, Tensor) else weight.unpack(), exact[name])
 
 
 @pytest.mark.parametrize("chunks", [[1] * LENGTH, [17] + [1] * 23, [7, 7, 7, 7, 7, 5], [3, 30, 7]])
@@ -120,65 +151,73 @@ def test_steps_and_strangers_do_not_change_a_bit(made: Made) -> None:
 def test_names_and_transforms_go_both_ways(made: Made) -> None:
     """What was loaded, stored again, is what the file holds."""
     for path in (made.folder, made.gguf, made.quantised):
+        if not path.exists():
+            continue
         with open_checkpoint(path) as checkpoint:
             family, spec = read_spec(checkpoint)
             weights = load_weights(checkpoint, family, spec, "fast")
-            names = family.stored_names(spec, checkpoint.kind)
-            assert {names[ours].name for ours in weights} >= set(checkpoint.tensors) - {"rope_freqs.weight"}
-            for ours, weight in weights.items():
-                stored = names[ours]
-                back = weight if stored.transform is None else stored.transform.store(weight, stored.block)
-                raw = torch.from_numpy(checkpoint.raw(stored.name))
-                if isinstance(back, QuantTensor):
-                    assert torch.equal(back.data.flatten(), raw)
-                else:  # adding and taking away 1 rounds
-                    torch.testing.assert_close(back, raw.view(torch.float32), rtol=0, atol=1e-6)
+            shown = family.view(unwrapped(checkpoint))
+            names = family.stored_names(spec, checkpoint.kind, shown.tensors)
+            taken = {name for ours in weights for name in names[ours].names}
+            assert all(name.startswith("rope_f") for name in set(shown.tensors) - taken)
+            stored: dict[str, list[Weight]] = {}
+            for ours in (name for name in names if name in weights):  # stacked tensors in the table's order
+                if has_layout(names[ours]):
+                    continue
+                transform, block = names[ours].transform, names[ours].block
+                parts = stored.setdefault(names[ours].name, [])
+                parts.append(weights[ours] if transform is None else transform.store(weights[ours], block))
+            for name, parts in stored.items():
+                _assert_same_numbers(parts, shown.raw(name), shown.tensors[name])
+
+
+def test_tensors_with_a_layout_go_both_ways(made: Made) -> None:
+    """Each part written to its place, the tensor is what the file holds."""
+    for path in (made.folder, made.gguf):
+        if not path.exists():
+            continue
+        with open_checkpoint(path) as checkpoint:
+            family, spec = read_spec(checkpoint)
+            weights = load_weights(checkpoint, family, spec, "exact")
+            shown = family.view(unwrapped(checkpoint))
+            names = family.stored_names(spec, checkpoint.kind, shown.tensors)
+            back: dict[str, Tensor] = {}
+            for ours in filter(lambda ours: has_layout(names[ours]), weights):
+                for name, part in zip(names[ours].names, as_stored(names[ours], weights[ours]), strict=True):
+                    back[name] = back[name] + part if name in back else part
+            for name, tensor in back.items():
+                assert torch.equal(tensor.flatten(), torch.from_numpy(shown.raw(name)).view(torch.float32))
+
+
+def has_layout(stored: StoredTensor) -> bool:
+    return stored.layout is not None or hasattr(stored.transform, "layout") or isinstance(stored.transform, HeadRows)
+
+
+def as_stored(stored: StoredTensor, ours: Any) -> list[Any]:
+    """Ours at their places in the checkpoint's tensors, zeros elsewhere."""
+    if stored.layout is None:
+        assert stored.transform is not None
+        return [stored.transform.store(ours, stored.block)]
+    stacks = list(ours) if "{e}" in stored.name else [ours]
+    tensors = [torch.zeros(stored.layout.stored_shape(tuple(stack.shape))) for stack in stacks]
+    for tensor, stack in zip(tensors, stacks, strict=True):
+        stored.layout.view(tensor).copy_(stack)
+    return tensors
+
+
+def _assert_same_numbers(parts: list[Weight], raw: Any, info: TensorInfo) -> None:
+    """The parts, one below the other, are what is stored."""
+    if all(isinstance(part, QuantTensor) for part in parts):
+        turned = sum(part.shape[0] for part in parts) != info.shape[0]  # stacked side by side, since it is transposed
+        joined = torch.cat([part.data for part in parts if isinstance(part, QuantTensor)], dim=1 if turned else 0)
+        assert torch.equal(joined.flatten(), torch.from_numpy(raw))
+    else:  # adding and taking away 1 rounds
+        joined = torch.cat([part for part in parts if isinstance(part, Tensor)])
+        expected = QuantTensor.from_raw(info, raw).unpack()
+        torch.testing.assert_close(joined, expected.view_as(joined), rtol=0, atol=1e-6)
 
 
 # --- every distinctive feature is seen by these tests: without it they fail ---
-
-Change = Callable[[ModelSpec], ModelSpec]
-
-
-def block(**changes: Any) -> Change:
-    return lambda spec: replace(spec, blocks=tuple(replace(b, **changes) for b in spec.blocks))
-
-
-def _inside(part: str, change: Callable[[Any], Any]) -> Change:
-    def changed(b: BlockSpec) -> BlockSpec:
-        return replace(b, **{part: change(getattr(b, part))})
-
-    return lambda spec: replace(spec, blocks=tuple(changed(b) for b in spec.blocks))
-
-
-def attention(change: Callable[[AttentionSpec], AttentionSpec]) -> Change:
-    return _inside("attention", change)
-
-
-def mlp(**changes: Any) -> Change:
-    return _inside("feed_forward", lambda m: replace(m, **changes))
-
-
-def rope(**changes: Any) -> Change:
-    return attention(lambda a: replace(a, rope=replace(a.rope, **changes)))
-
-
-def window(by: int) -> Change:
-    def change(a: AttentionSpec) -> AttentionSpec:
-        return replace(a, mask=MaskSpec("window", a.mask.size + by)) if a.mask.kind == "window" else a
-
-    return attention(change)
-
-
-def whole(**changes: Any) -> Change:
-    return lambda spec: replace(spec, **changes)
-
-
-def swap_thetas(spec: ModelSpec) -> ModelSpec:
-    thetas = {b.attention.rope.theta for b in spec.blocks if b.attention.rope}
-    (low, high) = sorted(thetas)
-    return attention(lambda a: replace(a, rope=replace(a.rope, theta=low + high - a.rope.theta)))(spec)
-
 
 MUTATIONS: dict[str, dict[str, Change]] = {
     "llama": {
@@ -221,6 +260,9 @@ MUTATIONS: dict[str, dict[str, Change]] = {
         "qkv bias": attention(lambda a: replace(a, qkv_bias=False)),
         "output bias": attention(lambda a: replace(a, out_bias=False)),
     },
+    **DENSE_MUTATIONS,
+    **MOE_MUTATIONS,
+    **OWN_MUTATIONS,
 }
 
 
@@ -251,8 +293,16 @@ def _loaded(name: str, factory: pytest.TempPathFactory) -> tuple[Any, ModelSpec,
     return _LOADED[name]
 
 
-@pytest.mark.parametrize("suffix", ["q_proj.weight", "k_proj.weight", "norm.weight", "layernorm.weight"])
-@pytest.mark.parametrize("name", ["llama", "gemma3"])
+KINDS = {
+    "llama": ["q_proj.weight", "k_proj.weight", "norm.weight", "layernorm.weight"],
+    "gemma3": ["q_proj.weight", "k_proj.weight", "norm.weight", "layernorm.weight"],
+    "granite4-hybrid": ["A_log", "mamba.D", "dt_bias", "conv1d.weight", "in_proj.weight", "mamba.norm.weight"],
+    "qwen3-next": ["A_log", "dt_bias", "conv1d.weight", "in_proj_qkvz.weight", "in_proj_ba.weight", "attn.norm.weight"],
+    "mla": ["q_a_proj.weight", "q_a_layernorm.weight", "kv_a_proj_with_mqa.weight", "kv_b_proj.weight"],
+}
+
+
+@pytest.mark.parametrize(("name", "suffix"), [(name, suffix) for name, kinds in KINDS.items() for suffix in kinds])
 def test_every_kind_of_weight_counts(name: str, suffix: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A reference with one weight changed no longer agrees: nothing is read from elsewhere."""
     reference, spec, weights = _loaded(name, tmp_path_factory)

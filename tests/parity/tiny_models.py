@@ -5,43 +5,31 @@ Names, permutations and constants of the GGUF files come from gguf-py and from t
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import gguf
 import numpy as np
 import torch
+from tiny_dense import DENSE
+from tiny_moe import MOE
+from tiny_own import OWN
+from tiny_row import (
+    BASE,
+    LENGTH,
+    Tiny,
+    gemma3_metadata,
+    head_dim,
+    llama3_divisors,
+    toy_vocabulary,
+    with_one,
+)
 from torch import Tensor
-from transformers import AutoModelForCausalLM, Gemma3TextConfig, LlamaConfig, PreTrainedConfig
+from transformers import Gemma3TextConfig, LlamaConfig, PreTrainedConfig
 
 from limpide.cache import PagedCache, PlainKV
 from limpide.models import CausalLM, Taps
-
-BASE = {
-    "vocab_size": 96,
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-}
-LENGTH = 40
-"""Longer than every window and original context below."""
-
-
-@dataclass(frozen=True)
-class Tiny:
-    """One row of the parity table."""
-
-    name: str
-    config: Callable[[], PreTrainedConfig]
-    gguf: gguf.MODEL_ARCH
-    gguf_rope: dict[str, Any] = field(default_factory=dict)
-    """`rope.scaling.*` keys that the config amounts to."""
 
 
 def _llama(**changes: Any) -> Callable[[], PreTrainedConfig]:
@@ -64,6 +52,7 @@ TINY: tuple[Tiny, ...] = (
         "llama3-scaling",
         _llama(rope_parameters=_LLAMA3 | {"original_max_position_embeddings": 32}, head_dim=16),
         gguf.MODEL_ARCH.LLAMA,
+        extra=llama3_divisors,
     ),
     Tiny(
         "llama-yarn",
@@ -77,7 +66,7 @@ TINY: tuple[Tiny, ...] = (
         gguf.MODEL_ARCH.LLAMA,
         {"type": "linear", "factor": 4.0},
     ),
-    Tiny("gemma3", _gemma3(), gguf.MODEL_ARCH.GEMMA3),
+    Tiny("gemma3", _gemma3(), gguf.MODEL_ARCH.GEMMA3, metadata=gemma3_metadata, convert=with_one),
     Tiny(
         "gemma3-linear-on-full-layers",
         _gemma3(
@@ -88,21 +77,33 @@ TINY: tuple[Tiny, ...] = (
         ),
         gguf.MODEL_ARCH.GEMMA3,
         {"type": "linear", "factor": 8.0},
+        gemma3_metadata,
+        with_one,
     ),
-    Tiny("gemma3-softcap", _gemma3(final_logit_softcapping=2.0, attention_bias=True), gguf.MODEL_ARCH.GEMMA3),
+    Tiny(
+        "gemma3-softcap",
+        _gemma3(final_logit_softcapping=2.0, attention_bias=True),
+        gguf.MODEL_ARCH.GEMMA3,
+        metadata=gemma3_metadata,
+        convert=with_one,
+    ),
+    *DENSE,
+    *MOE,
+    *OWN,
 )
 
 
 def make_reference(tiny: Tiny, seed: int = 0) -> Any:
     """A transformers model whose every parameter matters: default weights hide bugs."""
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(tiny.config(), attn_implementation="eager").float().eval()
+    model = tiny.auto.from_config(tiny.config(), attn_implementation="eager").float().eval()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim > 1:
                 parameter.mul_(12)
             else:
                 parameter.add_(torch.randn_like(parameter) * 0.3)
+        tiny.prepare(model)
     return model
 
 
@@ -124,9 +125,13 @@ def plain_logits(model: CausalLM, tokens: Tensor, taps: Taps | None = None) -> T
         return model.logits(hidden, taps=taps)
 
 
-def stepped_logits(model: CausalLM, sequences: list[Tensor], counts: list[list[int]]) -> list[Tensor]:
+def stepped_logits(
+    model: CausalLM, sequences: list[Tensor], counts: list[list[int]], dtype: torch.dtype = torch.float32
+) -> list[Tensor]:
     """Logits of every token when each step computes `counts[step][sequence]` tokens of each sequence, paged."""
-    cache = PagedCache(model.spec.kv_shapes, num_blocks=64, block_size=4)
+    states = model.spec.state_shapes
+    cache = PagedCache(model.spec.kv_shapes, num_blocks=64, block_size=4, dtype=dtype, states=states)
+    model.settle(LENGTH)
     leases = [cache.open() for _ in sequences]
     for lease, tokens in zip(leases, sequences, strict=True):
         assert cache.reserve(lease, len(tokens))
@@ -160,84 +165,59 @@ def write_gguf(
     tiny: Tiny, model: Any, path: Path, stored: gguf.GGMLQuantizationType | None = None
 ) -> dict[str, Tensor]:
     """Write a model as llama.cpp's converter would. Returns its state as it is after rounding to `stored`."""
+    if tiny.written is not None:
+        return tiny.written(model, path, stored)
+    assert tiny.gguf is not None
     config = model.config
-    text = path.with_suffix(".json")
-    text.write_text(json.dumps(config.to_dict(), default=str))
     writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[tiny.gguf])
-    heads, kv_heads = config.num_attention_heads, config.num_key_value_heads
-    writer.add_context_length(config.max_position_embeddings)
-    writer.add_embedding_length(config.hidden_size)
-    writer.add_block_count(config.num_hidden_layers)
-    writer.add_feed_forward_length(config.intermediate_size)
-    writer.add_head_count(heads)
-    writer.add_head_count_kv(kv_heads)
-    writer.add_key_length(config.head_dim)
-    writer.add_value_length(config.head_dim)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_vocab_size(config.vocab_size)
-    gemma = tiny.gguf == gguf.MODEL_ARCH.GEMMA3
-    rope = config.rope_parameters["full_attention"] if gemma else config.rope_parameters
-    writer.add_rope_freq_base(rope["rope_theta"])
-    if gemma:
-        writer.add_sliding_window(config.sliding_window)
-        if config.final_logit_softcapping:
-            writer.add_final_logit_softcapping(config.final_logit_softcapping)
-    else:
-        writer.add_rope_dimension_count(config.head_dim)
-    if tiny.gguf_rope:
-        writer.add_rope_scaling_type(gguf.RopeScalingType(tiny.gguf_rope["type"]))
-        writer.add_rope_scaling_factor(tiny.gguf_rope["factor"])
-        if "original_context_length" in tiny.gguf_rope:
-            writer.add_rope_scaling_orig_ctx_len(tiny.gguf_rope["original_context_length"])
-    if rope["rope_type"] == "llama3":
-        writer.add_tensor("rope_freqs.weight", _llama3_divisors(rope, config.head_dim))
-
+    _write_metadata(tiny, config, writer)
+    toy_vocabulary(writer, config.vocab_size)
     names = gguf.get_tensor_name_map(tiny.gguf, config.num_hidden_layers)
     state: dict[str, Tensor] = {}
     for name, tensor in model.state_dict().items():
         if name == "lm_head.weight" and config.tie_word_embeddings:
             continue
-        values = tensor.numpy()
+        turn = name.endswith(tiny.transposed) if tiny.transposed else False
+        values = np.ascontiguousarray(tensor.numpy().T) if turn else tensor.numpy()
         kind = gguf.GGMLQuantizationType.F32
-        if stored is not None and values.ndim == 2:
+        state[name] = tensor
+        if stored is not None and values.ndim == 2 and values.shape[1] % 32 == 0:
             kind = stored
-            state[name] = torch.from_numpy(gguf.quants.dequantize(gguf.quants.quantize(values, kind), kind).copy())
-        else:
-            state[name] = tensor
-        if gemma and "norm" in name:
-            values = values + np.float32(1)
-        if not gemma and ("q_proj" in name or "k_proj" in name):
-            values = _interleave(values, heads if "q_proj" in name else kv_heads)
-        theirs = names.get_name(name, try_suffixes=(".weight", ".bias"))
-        assert theirs is not None, name
-        writer.add_tensor(theirs, gguf.quants.quantize(values, kind), raw_dtype=kind)
+            rounded = torch.from_numpy(gguf.quants.dequantize(gguf.quants.quantize(values, kind), kind).copy())
+            state[name] = rounded.T.contiguous() if turn else rounded
+        converted = tiny.convert(name, values, config)
+        for part, rows in (converted if isinstance(converted, dict) else {name: converted}).items():
+            theirs = names.get_name(part, try_suffixes=(".weight", ".bias"))
+            assert theirs is not None, part
+            writer.add_tensor(theirs, gguf.quants.quantize(rows, kind), raw_dtype=kind)
+    for name, values in tiny.extra(config).items():
+        writer.add_tensor(name, values)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
     if config.tie_word_embeddings:
-        state["lm_head.weight"] = state["model.embed_tokens.weight"]
+        embedding = next(name for name in state if name.endswith(("embed_tokens.weight", "wte.weight")))
+        state["lm_head.weight"] = state[embedding]
     return state
 
 
-def _interleave(values: np.ndarray, heads: int) -> np.ndarray:
-    """Rows (first half, second half) of each head become pairs, as llama.cpp's rotation wants them."""
-    halves = values.reshape(heads, 2, values.shape[0] // heads // 2, *values.shape[1:])
-    return np.ascontiguousarray(halves.swapaxes(1, 2).reshape(values.shape))
-
-
-def _llama3_divisors(rope: dict[str, Any], head_dim: int) -> np.ndarray:
-    divisors = []
-    for pair in range(0, head_dim, 2):
-        wavelength = 2 * math.pi * rope["rope_theta"] ** (pair / head_dim)
-        original, low, high = (
-            rope[key] for key in ("original_max_position_embeddings", "low_freq_factor", "high_freq_factor")
-        )
-        if wavelength < original / high:
-            divisors.append(1.0)
-        elif wavelength > original / low:
-            divisors.append(rope["factor"])
-        else:
-            smooth = (original / wavelength - low) / (high - low)
-            divisors.append(1 / ((1 - smooth) / rope["factor"] + smooth))
-    return np.array(divisors, dtype=np.float32)
+def _write_metadata(tiny: Tiny, config: Any, writer: gguf.GGUFWriter) -> None:
+    """What all architectures say."""
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_vocab_size(config.vocab_size)
+    if hasattr(config, "rms_norm_eps"):
+        writer.add_feed_forward_length(config.intermediate_size)
+        writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+        writer.add_head_count_kv(config.to_dict()["num_key_value_heads"])
+        writer.add_key_length(head_dim(config))
+        writer.add_value_length(head_dim(config))
+    tiny.metadata(writer, config)
+    if tiny.gguf_rope:
+        writer.add_rope_scaling_type(gguf.RopeScalingType(tiny.gguf_rope["type"]))
+        writer.add_rope_scaling_factor(tiny.gguf_rope["factor"])
+        if "original_context_length" in tiny.gguf_rope:
+            writer.add_rope_scaling_orig_ctx_len(tiny.gguf_rope["original_context_length"])

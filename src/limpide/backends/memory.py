@@ -6,17 +6,19 @@ from collections.abc import Sequence
 
 import torch
 
-from limpide.cache import BLOCK_SIZE, block_bytes
+from limpide.cache import BLOCK_SIZE, KVShape, LayerState, block_bytes, state_bytes
 from limpide.core.errors import InvalidParameter, OutOfMemory
 
 SHARE_OF_AVAILABLE = 0.5
 """Of the memory that is free once the model is mapped: the rest is for the weights' pages and for other programs."""
+SHARE_FOR_STATES = 0.25
+"""What recurrent layers may take of it, beside the key-value cache."""
 USEFUL_BYTES = 512 << 20
 """More than one sequence of full length needs is reserved up to here, for further sequences and cached prefixes."""
 
 
 def plan_cache(
-    layers: Sequence[tuple[int, int]],
+    layers: Sequence[KVShape],
     dtype: torch.dtype,
     *,
     model_context: int,
@@ -26,7 +28,7 @@ def plan_cache(
 ) -> tuple[int, int]:
     """Context and number of blocks.
 
-    layers: (kv_heads, head_dim) of each. context: None is the model's, made smaller if its cache would not fit.
+    layers: what each keeps of a token. context: None is the model's, made smaller if its cache would not fit.
     cache_bytes: None is decided from the memory that is free. available: bytes, for tests; None asks the system.
 
     Raises InvalidParameter for a context that the model was not made for, OutOfMemory if it does not fit.
@@ -34,10 +36,7 @@ def plan_cache(
     if context is not None and not 1 <= context <= model_context:
         raise InvalidParameter("context", context, f"from 1 to {model_context}, which the model was made for")
     per_block = block_bytes(layers, dtype)
-    if available is None:
-        import psutil
-
-        available = int(psutil.virtual_memory().available)
+    available = _available() if available is None else available
     wanted = -(-(context or model_context) // BLOCK_SIZE)
     if cache_bytes is None:
         most = int(available * SHARE_OF_AVAILABLE) // per_block
@@ -53,3 +52,18 @@ def plan_cache(
             hint="ask for a smaller context, close other programs, or use a smaller model",
         )
     return min(context or model_context, num_blocks * BLOCK_SIZE), num_blocks
+
+
+def plan_batch(states: Sequence[LayerState], max_batch: int, *, available: int | None = None) -> int:
+    """How many sequences may run at once, at least one: fewer than asked for where recurrent states are large."""
+    per_sequence = state_bytes(states)
+    if per_sequence == 0:
+        return max_batch
+    available = _available() if available is None else available
+    return max(1, min(max_batch, int(available * SHARE_FOR_STATES) // per_sequence))
+
+
+def _available() -> int:
+    import psutil
+
+    return int(psutil.virtual_memory().available)

@@ -25,7 +25,8 @@ class ScriptedSpec:
     vocab_size: int
     context: int
     family: str = "scripted"
-    kv_shapes: tuple[tuple[int, int], ...] = ((1, 1),)
+    kv_shapes: tuple[tuple[int, int, int], ...] = ((1, 1, 1),)
+    state_shapes: tuple[()] = ()
 
 
 class ScriptedModel:

@@ -1,8 +1,21 @@
-"""The key-value cache: paged blocks with shared prefixes, and a plain one for a single pass."""
+"""The key-value cache: paged blocks with shared prefixes and recurrent states, and a plain one for a single pass."""
 
-from limpide.cache.paged import BLOCK_SIZE, PagedCache, block_bytes
+from limpide.cache.paged import BLOCK_SIZE, KVShape, PagedCache, block_bytes
 from limpide.cache.plain import PlainKV
+from limpide.cache.states import LayerState, state_bytes
 from limpide.cache.tables import BlockTables, Lease
 from limpide.cache.view import Pages, StepView
 
-__all__ = ["BLOCK_SIZE", "BlockTables", "Lease", "PagedCache", "Pages", "PlainKV", "StepView", "block_bytes"]
+__all__ = [
+    "BLOCK_SIZE",
+    "BlockTables",
+    "KVShape",
+    "LayerState",
+    "Lease",
+    "PagedCache",
+    "Pages",
+    "PlainKV",
+    "StepView",
+    "block_bytes",
+    "state_bytes",
+]

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from limpide.cache.states import LayerState, States
 from limpide.cache.tables import BlockTables, Lease
 from limpide.cache.view import Pages, StepView
 from limpide.core.errors import OutOfMemory
@@ -15,36 +16,43 @@ from limpide.core.errors import OutOfMemory
 BLOCK_SIZE = 16
 
 
-def block_bytes(layers: Sequence[tuple[int, int]], dtype: torch.dtype, block_size: int = BLOCK_SIZE) -> int:
-    """Bytes that one block takes over all layers, given as (kv_heads, head_dim)."""
-    return sum(2 * heads * dim for heads, dim in layers) * block_size * dtype.itemsize
+KVShape = tuple[int, int, int]
+"""What a layer keeps of each token: (kv_heads, width of a key, width of a value). Widths may be 0."""
+
+
+def block_bytes(layers: Sequence[KVShape], dtype: torch.dtype, block_size: int = BLOCK_SIZE) -> int:
+    """Bytes that one block takes over all layers."""
+    return sum(heads * (key + value) for heads, key, value in layers) * block_size * dtype.itemsize
 
 
 class PagedCache(BlockTables):
     """Keys and values of many sequences in blocks of `block_size` positions.
 
-    layers: (kv_heads, head_dim) of each layer. The pools are reserved at once but take memory only where something
+    layers: what each layer keeps of a token; states: what it carries along a sequence. A state is that of one position,
+    so with states no prefix is shared. The pools are reserved at once but take memory only where something
     is written: the system maps a page on its first touch. Raises OutOfMemory if the system refuses even that.
     """
 
     def __init__(
         self,
-        layers: Sequence[tuple[int, int]],
+        layers: Sequence[KVShape],
         num_blocks: int,
         block_size: int = BLOCK_SIZE,
         dtype: torch.dtype = torch.float32,
         *,
         max_sequences: int = 32,
+        states: Sequence[LayerState] = (),
     ) -> None:
-        super().__init__(num_blocks, block_size, max_sequences)
+        super().__init__(num_blocks, block_size, max_sequences, share_prefixes=not any(states))
+        self._states = States(states, max_sequences)
         self.dtype = dtype
         try:
             self._pools: list[tuple[Tensor, Tensor]] = [
                 (
-                    torch.empty(num_blocks, block_size, heads, dim, dtype=dtype),
-                    torch.empty(num_blocks, block_size, heads, dim, dtype=dtype),
+                    torch.empty(num_blocks, block_size, heads, key, dtype=dtype),
+                    torch.empty(num_blocks, block_size, heads, value, dtype=dtype),
                 )
-                for heads, dim in layers
+                for heads, key, value in layers
             ]
         except RuntimeError as error:
             size = num_blocks * block_bytes(layers, dtype, block_size)
@@ -55,8 +63,14 @@ class PagedCache(BlockTables):
         self._tables = torch.from_numpy(self.tables)
         self._offsets = np.arange(block_size, dtype=np.int64)
 
+    def open(self) -> Lease:
+        """A lease without blocks, whose sequence has not begun."""
+        lease = super().open()
+        self._states.forget(lease.row)
+        return lease
+
     def pool(self, layer: int) -> tuple[Tensor, Tensor]:
-        """Keys and values of a layer, each [num_blocks, block_size, kv_heads, head_dim]."""
+        """Keys and values of a layer, each [num_blocks, block_size, kv_heads, width]."""
         return self._pools[layer]
 
     def view(self, items: Sequence[tuple[Lease, int, int]]) -> StepView:
@@ -75,7 +89,7 @@ class PagedCache(BlockTables):
             else:
                 slots, run = torch.from_numpy(self._slots(lease, start, count)), None
             pages = Pages(size, slots, tables, self.pool)
-            return StepView([lease], [0, count], [start + count], pages, run)
+            return StepView([lease], [0, count], [start + count], pages, run=run, states=self._states)
         leases, starts, lengths, slots_of = [], [0], [], []
         for lease, start, count in items:
             leases.append(lease)
@@ -85,7 +99,7 @@ class PagedCache(BlockTables):
         width = max(lease.num_blocks for lease in leases)
         tables = torch.from_numpy(self.tables[[lease.row for lease in leases], :width])
         pages = Pages(size, torch.from_numpy(np.concatenate(slots_of)), tables, self.pool)
-        return StepView(leases, starts, lengths, pages, None)
+        return StepView(leases, starts, lengths, pages, run=None, states=self._states)
 
     def _slots(self, lease: Lease, start: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         size = self.block_size

@@ -30,3 +30,9 @@ class PlainKV:
         start, end = self.query_starts[sequence], self.query_starts[sequence + 1]
         k, v = self._layers[layer]
         return k[start:end], v[start:end]
+
+    def read_state(self, layer: int, sequence: int) -> None:
+        """Nothing: every sequence begins here."""
+
+    def write_state(self, layer: int, sequence: int, state: tuple[Tensor, ...]) -> None:
+        """Forgotten, as there is no next pass."""

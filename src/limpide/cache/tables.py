@@ -33,10 +33,12 @@ class BlockTables:
     """Block tables of up to `max_sequences` sequences over a pool of `num_blocks`, with shared prefixes.
 
     Full blocks are shared by every sequence that begins with the same tokens, and stay after their last holder left
-    until their room is needed. Not thread-safe.
+    until their room is needed. `share_prefixes=False`: no sequence begins with what another one computed. Not
+    thread-safe.
     """
 
-    def __init__(self, num_blocks: int, block_size: int, max_sequences: int) -> None:
+    def __init__(self, num_blocks: int, block_size: int, max_sequences: int, *, share_prefixes: bool = True) -> None:
+        self.share_prefixes = share_prefixes
         self.num_blocks = num_blocks
         self.block_size = block_size
         self.tables = np.zeros((max_sequences, num_blocks), dtype=np.int32)
@@ -75,7 +77,7 @@ class BlockTables:
 
         Does nothing if the lease has blocks that are not full.
         """
-        if lease.num_blocks == lease.num_committed:
+        if self.share_prefixes and lease.num_blocks == lease.num_committed:
             start = lease.num_committed * self.block_size
             for node in list(self.tree.walk(lease.node, tokens, start, end)):
                 self._hold(node)

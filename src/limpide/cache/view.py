@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from limpide.cache.states import States
 from limpide.cache.tables import Lease
 
 Pool = Callable[[int], tuple[Tensor, Tensor]]
@@ -29,12 +30,20 @@ class Pages:
 class StepView:
     """What one step writes and reads. The step's flat tokens are grouped by sequence, in order."""
 
-    __slots__ = ("_leases", "_run", "kv_lengths", "pages", "query_starts")
+    __slots__ = ("_leases", "_run", "_states", "kv_lengths", "pages", "query_starts")
 
     def __init__(
-        self, leases: list[Lease], query_starts: list[int], kv_lengths: list[int], pages: Pages, run: int | None
+        self,
+        leases: list[Lease],
+        query_starts: list[int],
+        kv_lengths: list[int],
+        pages: Pages,
+        *,
+        run: int | None,
+        states: States,
     ) -> None:
         self._leases = leases
+        self._states = states
         self._run = run
         """First slot, if the step's slots are one unbroken run."""
         self.query_starts = query_starts
@@ -44,7 +53,7 @@ class StepView:
     def write(self, layer: int, k: Tensor, v: Tensor) -> None:
         """Store the step's keys and values of a layer, [T, kv_heads, head_dim] each."""
         for pool, new in zip(self.pages.pool(layer), (k, v), strict=True):
-            flat = pool.view(-1, *pool.shape[2:])
+            flat = pool.flatten(0, 1)
             if self._run is None:
                 flat.index_copy_(0, self.pages.slots, new.to(flat.dtype))
             else:
@@ -62,10 +71,22 @@ class StepView:
 
         def gather(pool: Tensor) -> Tensor:
             if lease.contiguous:
-                flat = pool.view(-1, *pool.shape[2:]).narrow(0, int(lease.table[0]) * size, length)
+                flat = pool.flatten(0, 1).narrow(0, int(lease.table[0]) * size, length)
             else:
                 flat = pool.index_select(0, blocks).flatten(0, 1)[:length]
             return flat.to(torch.float32)
 
         k, v = self.pages.pool(layer)
         return gather(k), gather(v)
+
+    def read_state(self, layer: int, sequence: int) -> tuple[Tensor, ...] | None:
+        """What a recurrent layer kept of a sequence before this step, or None if it begins with it."""
+        return self._states.read(layer, self._leases[sequence].row, self._start(sequence))
+
+    def write_state(self, layer: int, sequence: int, state: tuple[Tensor, ...]) -> None:
+        """What it keeps after the step."""
+        end = self.kv_lengths[sequence]
+        self._states.write(layer, self._leases[sequence].row, self._start(sequence), end, state)
+
+    def _start(self, sequence: int) -> int:
+        return self.kv_lengths[sequence] - (self.query_starts[sequence + 1] - self.query_starts[sequence])

@@ -29,9 +29,11 @@ from limpide.cli.options import (
 from limpide.cli.prompting import gather
 from limpide.cli.running import PanelCommand
 from limpide.cli.terminal import note, write
-from limpide.cli.writing import AnswerWriter, remarks, summary, tokens_per_second
+from limpide.cli.tools import read_tools
+from limpide.cli.writing import AnswerWriter, call_line, remarks, summary, tokens_per_second
 from limpide.core.errors import EngineStopped, InvalidParameter
 from limpide.core.events import Event, Finished, TextDelta, ThinkingDelta, TokenProbability
+from limpide.core.messages import Tool
 from limpide.core.ports import Answer
 from limpide.core.results import to_json
 from limpide.core.sampling import Sampling
@@ -52,11 +54,18 @@ def ask(
     ] = None,
     system: SystemOption = None,
     think: ThinkOption = "off",
+    tools: Annotated[
+        Path | None,
+        typer.Option(
+            "--tools", metavar="FILE", help="Functions that the model may call: a JSON list as OpenAI has it."
+        ),
+    ] = None,
     raw: Annotated[
         bool, typer.Option("--raw", help="Continue the text without a chat template; base models always do.")
     ] = False,
     json: Annotated[
-        bool, typer.Option("--json", help="One JSON object: text, thinking, usage, receipt, model, timings.")
+        bool,
+        typer.Option("--json", help="One JSON object: text, thinking, tool calls, usage, receipt, model, timings."),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="The answer alone: no thinking, no final line.")] = False,
     model: ModelOption = "smollm2-135m",
@@ -150,11 +159,12 @@ def ask(
     thinking = Thinking.parse(think)
     if logprobs is not None and not json:
         raise InvalidParameter("logprobs", logprobs, "--json beside it: plain text has no place for them")
+    callable_tools = read_tools(tools) if tools else ()
     prompt = gather(question, file or ())
     choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads)
     with open_model(choice) as opened:
         asked = time.perf_counter()
-        events = _ask(opened, prompt, thinking, system, raw=raw, parameters=parameters)
+        events = _ask(opened, prompt, thinking, system, callable_tools, raw=raw, parameters=parameters)
         if json:
             _print_json(opened, events, asked)
         elif parameters.get("n", 1) > 1:
@@ -164,10 +174,21 @@ def ask(
 
 
 def _ask(
-    model: Model, prompt: str, thinking: Thinking, system: str | None, *, raw: bool, parameters: dict[str, Any]
+    model: Model,
+    prompt: str,
+    thinking: Thinking,
+    system: str | None,
+    tools: Sequence[Tool],
+    *,
+    raw: bool,
+    parameters: dict[str, Any],
 ) -> Iterator[Event]:
     if model.info.chat and not raw:
-        return model.stream(prompt, think=thinking, system=system, **parameters)
+        return model.stream(prompt, think=thinking, system=system, tools=tools, **parameters)
+    if tools:
+        raise InvalidParameter(
+            "tools", [tool.name for tool in tools], "nothing here: raw text has no place for tools", hint="a chat model"
+        )
     if system:
         raise InvalidParameter(
             "system", system, "nothing here: raw text has no system turn", hint="put it into the text"
@@ -201,7 +222,8 @@ def _print_choices(model: Model, answers: Sequence[Answer], *, quiet: bool) -> N
         heading = f"--- {number} of {len(answers)} ---\n"
         if answer.thinking and not quiet:
             write(f"{heading}{answer.thinking}\n\n", sys.stderr, style="dim")
-        write(f"{heading}{answer.text}\n", sys.stdout)
+        calls = "".join(f"{call_line(call.name, call.arguments)}\n" for call in answer.tool_calls)
+        write(f"{heading}{answer.text}\n{calls}", sys.stdout)
     if not quiet:
         for line in remarks(answers[0].finished):
             note(line)
@@ -248,6 +270,7 @@ def _choice(answer: Answer, events: Sequence[Event]) -> dict[str, Any]:
     return {
         "text": answer.text,
         "thinking": answer.thinking,
+        "tool_calls": answer.tool_calls,
         "finish_reason": finished.reason,
         "stop": finished.stop,
         "usage": finished.usage,

@@ -104,23 +104,27 @@ def _run(engine: Engine, prompt: list[int], tokens: int) -> Usage:
 def bytes_per_token(model: nn.Module) -> int:
     """Bytes of weights that computing one token reads: all but the embedding, of which it takes one row.
 
-    A tied embedding counts once, as the output matrix.
+    A tied embedding counts once, as the output matrix; experts count by the share that is chosen.
     """
     from torch import Tensor
 
     from limpide.layers.embedding import Embedding
-    from limpide.quant import QuantTensor
+    from limpide.layers.moe import Experts, MoE, Stacked
+    from limpide.quant import StoredMatrix
 
     read: dict[int, int] = {}
+    experts = 0
     for module in model.modules():
-        if isinstance(module, Embedding):
+        if isinstance(module, MoE):
+            experts += module.experts.nbytes * module.spec.router.chosen // module.spec.router.experts
+        if isinstance(module, Embedding | Experts | Stacked):
             continue
         for weight in (*module._parameters.values(), *vars(module).values()):
             if isinstance(weight, Tensor):
                 read[weight.data_ptr()] = weight.numel() * weight.element_size()
-            elif isinstance(weight, QuantTensor):
-                read[weight.data.data_ptr()] = weight.nbytes
-    return sum(read.values())
+            elif isinstance(weight, StoredMatrix):
+                read[weight.address] = weight.nbytes
+    return sum(read.values()) + experts
 
 
 def peak_rss_bytes() -> int:

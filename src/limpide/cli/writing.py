@@ -7,7 +7,7 @@ import time
 from typing import TextIO
 
 from limpide.cli.terminal import colour_allowed, write
-from limpide.core.events import Event, Finished, TextDelta, ThinkingDelta, Usage
+from limpide.core.events import Event, Finished, TextDelta, ThinkingDelta, ToolCallDelta, Usage
 from limpide.core.ports import ModelInfo
 
 
@@ -34,6 +34,8 @@ class AnswerWriter:
             self._think(event.text)
         elif isinstance(event, TextDelta):
             self._answer(event.text)
+        elif isinstance(event, ToolCallDelta):
+            self._call(event)
 
     def _think(self, text: str) -> None:
         if not self._show_thinking or not text:
@@ -53,6 +55,12 @@ class AnswerWriter:
         write(text, sys.stdout)
         self._last = text
 
+    def _call(self, event: ToolCallDelta) -> None:
+        """A call on a line of its own. Local models' calls come whole."""
+        self._end_thinking()
+        self._end_line(sys.stdout)
+        write(f"{call_line(event.name or '', event.arguments)}\n", sys.stdout)
+
     def _end_thinking(self) -> None:
         if not self._thinking:
             return
@@ -70,6 +78,11 @@ class AnswerWriter:
     def close(self) -> None:
         """End the last line, whatever it was."""
         self._end_line(sys.stderr if self._thinking else sys.stdout)
+
+
+def call_line(name: str, arguments: str) -> str:
+    """A tool call for people to read."""
+    return f"{name}({arguments})"
 
 
 def tokens_per_second(usage: Usage) -> float | None:

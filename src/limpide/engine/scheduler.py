@@ -108,7 +108,7 @@ class Scheduler:
             lease = cache.open()
             computed = cache.extend_from_prefix(lease, sequence.tokens, sequence.logits_from)
             key = cache.prefix_key(lease, sequence.tokens)
-            if key in pending:
+            if cache.share_prefixes and key in pending:
                 cache.close(lease)
                 continue
             # Each running sequence may soon want one more block: without slack, a newcomer would be thrown out at once.

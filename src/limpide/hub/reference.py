@@ -190,11 +190,23 @@ def _fetch(reference: HubReference, progress: Progress) -> HubModel:
     needed = sum(f.size or 0 for f in wanted if not _is_cached(reference, info.sha, f))
     if free_bytes(hf_cache_dir()) < needed:
         raise disk_full(hf_cache_dir(), needed)
-    paths = [download(reference.repo, info.sha, file.name, progress, label=label) for file in wanted]
+    paths = []
+    for file in wanted:
+        paths.append(download(reference.repo, info.sha, file.name, progress, label=label))
+        if file.name == "config.json":
+            _refuse_unreadable(paths[-1])
     # The branch's name is known to the cache only after a download by that name; ours went by the commit.
     _remember_branch(reference, info.sha)
     digest = wanted[0].sha256 if chosen and len(wanted) == 1 else None
     return HubModel(paths[0] if chosen else paths[0].parent, digest, _licence(info))
+
+
+def _refuse_unreadable(config: Path) -> None:
+    """Weights that we can't read are refused before gigabytes of them have come."""
+    from limpide.formats.quant_method import quant_method
+    from limpide.formats.safetensors import read_json
+
+    quant_method(read_json(config))
 
 
 def _wanted_files(info: Any, reference: HubReference) -> tuple[str | None, list[RemoteFile]]:
@@ -254,7 +266,8 @@ def _folder_files(files: Sequence[RemoteFile], reference: HubReference) -> list[
     if "config.json" not in names or not weights:
         raise UnsupportedFormat(
             f"{reference.repo} holds neither GGUF nor safetensors weights",
-            expected="a .gguf file, or config.json and .safetensors files; pickled weights are never read",
+            expected="a .gguf file, or config.json and .safetensors files; pickled weights (.bin, .pth) are never read",
+            hint="a repository with the GGUF or safetensors files of the same model: its publisher's page names them",
         )
     if any(f.name == "model.safetensors" for f in weights):
         weights = [f for f in weights if f.name == "model.safetensors"]

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from limpide.layers.weights import Weights
-from limpide.quant import QuantTensor
+from limpide.quant import StoredMatrix
 
 
 class Embedding(nn.Module):
@@ -20,7 +20,7 @@ class Embedding(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """[T] int64 to [T, hidden] float32."""
-        if isinstance(self.weight, QuantTensor):
+        if isinstance(self.weight, StoredMatrix):
             x = self.weight.unpack(tokens)
         else:
             x = functional.embedding(tokens, self.weight)

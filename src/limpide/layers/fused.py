@@ -14,7 +14,9 @@ from torch import Tensor
 
 from limpide.kernels import matmul, paged
 from limpide.kernels.buffers import Buffers, ByteRows
+from limpide.layers.attention import Attention
 from limpide.layers.linear import Linear
+from limpide.layers.mlp import MLP
 from limpide.layers.norm import Norm, RMSNorm
 from limpide.layers.spec import AttentionSpec, BlockSpec, MLPSpec
 from limpide.quant import QuantTensor
@@ -32,8 +34,10 @@ class FusedBlock:
 
     def __init__(self, block: Block, gate: matmul.Gate) -> None:
         attention, attn, mlp = block.spec.attention, block.attn, block.mlp
-        if attention.rope is None or mlp.gate is None:
-            raise TypeError("the kernels want rope and a gate")
+        if not isinstance(attn, Attention) or not isinstance(mlp, MLP) or attention.rope is None or mlp.gate is None:
+            raise TypeError("the kernels want grouped-query attention with rope, and an MLP with a gate")
+        if attn.k is None or attn.v is None:
+            raise TypeError("the kernels want keys and values of the block's own")
         self._gate = gate
         self._heads = heads_of(block.spec)
         self._rope = attention.rope
@@ -135,6 +139,8 @@ class FusedStack:
 def heads_of(spec: BlockSpec) -> paged.Heads:
     """The shape of a block's attention as the kernels want it."""
     attention = spec.attention
+    if not isinstance(attention, AttentionSpec):
+        raise TypeError("the kernels want grouped-query attention")
     window = attention.mask.size if attention.mask.kind == "window" else 0
     return paged.Heads(attention.heads, attention.kv_heads, attention.head_dim, attention.scale, window)
 
@@ -185,6 +191,8 @@ def _optional(norm: Norm | None) -> RMSNorm | None:
 
 
 def _gate(spec: BlockSpec) -> matmul.Gate | None:
+    if not isinstance(spec.feed_forward, MLPSpec):
+        return None
     activation = spec.feed_forward.activation
     if not spec.feed_forward.gated or activation not in ("silu", "gelu_tanh"):
         return None
@@ -193,6 +201,8 @@ def _gate(spec: BlockSpec) -> matmul.Gate | None:
 
 def _supported(block: Block) -> bool:
     spec = block.spec
+    if not isinstance(spec.attention, AttentionSpec):
+        return False
     attention, rope = spec.attention, spec.attention.rope
     linears = [module for module in block.modules() if isinstance(module, Linear)]
     return (
@@ -215,6 +225,8 @@ def _supported(block: Block) -> bool:
 def _known(spec: BlockSpec) -> BlockSpec:
     """The same block without any switch that the kernels don't know: whatever is added to the description later."""
     a, mlp = spec.attention, spec.feed_forward
+    if not isinstance(a, AttentionSpec) or not isinstance(mlp, MLPSpec):
+        raise TypeError("the kernels want grouped-query attention and an MLP")
     return BlockSpec(
         AttentionSpec(a.heads, a.kv_heads, a.head_dim, a.scale, a.rope, a.mask, a.qk_norm),
         MLPSpec(mlp.width, mlp.activation, mlp.gated),

@@ -44,7 +44,13 @@ class KVView(Protocol):
         """The storage itself, if it is paged."""
 
     def write(self, layer: int, k: Tensor, v: Tensor) -> None:
-        """Store the step's keys and values of a layer, [T, kv_heads, head_dim] each."""
+        """Store the step's keys and values of a layer, [T, kv_heads, width] each."""
 
     def read(self, layer: int, sequence: int) -> tuple[Tensor, Tensor]:
-        """Keys and values of a sequence, [kv_length, kv_heads, head_dim] each, in position order."""
+        """Keys and values of a sequence, [kv_length, kv_heads, width] each, in position order."""
+
+    def read_state(self, layer: int, sequence: int) -> tuple[Tensor, ...] | None:
+        """What a recurrent layer kept of a sequence before this step; None if it begins here. Not to be modified."""
+
+    def write_state(self, layer: int, sequence: int, state: tuple[Tensor, ...]) -> None:
+        """What it keeps of all positions up to the step's end, in the shapes that its description tells."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional
 
-from limpide.layers.weights import Weights
-from limpide.quant import QuantTensor, multiply, multiply_all
+from limpide.layers.weights import Weight, Weights
+from limpide.quant import StoredMatrix, multiply, multiply_all
 
-_MIN_ROWS = 16
+MIN_ROWS = 16
 """BLAS adds up in another order for a few rows than for many. Padding them makes each row's result the same bits
 whatever shares its batch."""
 
@@ -34,28 +36,40 @@ class Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, in] float32 to [T, out] float32."""
-        if isinstance(self.weight, QuantTensor):
-            y = multiply(x, self.weight)
-            return y if self.bias is None else y + self.bias
-        return _linear(x, self.weight, self.bias)
+        return products(x, [self.weight], [self.bias])[0]
 
     def extra_repr(self) -> str:
         """Shape and stored format."""
-        stored = self.weight.format.name if isinstance(self.weight, QuantTensor) else "float32"
+        stored = self.weight.stored_as if isinstance(self.weight, StoredMatrix) else "float32"
         return f"{self.shape[0]}x{self.shape[1]}, {stored}, bias={self.bias is not None}"
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    if weight.shape[0] == 1:
+        # One output is computed by another routine than many, which adds up in an order of its own for each T.
+        return _linear(x, weight.expand(2, -1), None if bias is None else bias.expand(2))[:, :1]
     rows = x.shape[0]
-    if rows >= _MIN_ROWS:
+    if rows >= MIN_ROWS:
         return functional.linear(x, weight, bias)
-    return functional.linear(functional.pad(x, (0, 0, 0, _MIN_ROWS - rows)), weight, bias)[:rows]
+    return functional.linear(functional.pad(x, (0, 0, 0, MIN_ROWS - rows)), weight, bias)[:rows]
 
 
 def project(x: Tensor, *linears: Linear) -> list[Tensor]:
     """The same [T, in] through several matrices. Stored blocks share what has to be prepared of `x`."""
-    weights = [linear.weight for linear in linears]
-    if not all(isinstance(weight, QuantTensor) for weight in weights):
-        return [linear(x) for linear in linears]
-    products = multiply_all(x, [weight for weight in weights if isinstance(weight, QuantTensor)])
-    return [y if linear.bias is None else y + linear.bias for y, linear in zip(products, linears, strict=True)]
+    return products(x, [linear.weight for linear in linears], [linear.bias for linear in linears])
+
+
+def products(x: Tensor, weights: Sequence[Weight], biases: Sequence[Tensor | None]) -> list[Tensor]:
+    """x Wᵀ + b, [T, in] to [T, out], for several matrices [out, in] and biases [out]."""
+    stored = [weight for weight in weights if isinstance(weight, StoredMatrix)]
+    if len(stored) == len(weights):
+        results = multiply_all(x, stored)
+        return [y if bias is None else y + bias for y, bias in zip(results, biases, strict=True)]
+    return [_product(x, weight, bias) for weight, bias in zip(weights, biases, strict=True)]
+
+
+def _product(x: Tensor, weight: Weight, bias: Tensor | None) -> Tensor:
+    if isinstance(weight, StoredMatrix):
+        y = multiply(x, weight)
+        return y if bias is None else y + bias
+    return _linear(x, weight, bias)

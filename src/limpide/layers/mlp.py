@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from limpide.layers.linear import Linear, project
-from limpide.layers.spec import Activation, MLPSpec
+from limpide.layers.spec import Activation, GateClamp, MLPSpec
 from limpide.layers.step import Step
 from limpide.layers.weights import Weights
 
@@ -29,7 +30,7 @@ class MLP(nn.Module):
         self.gate = Linear(weights.at("gate"), bias=spec.bias) if spec.gated else None
         self.up = Linear(weights.at("up"), bias=spec.bias)
         self.down = Linear(weights.at("down"), bias=spec.bias)
-        self._act = ACTIVATION_FUNCTIONS[spec.activation]
+        self._neurons = neurons_of(spec)
         self._tap = f"blocks.{layer}.mlp."
 
     def forward(self, x: Tensor, step: Step) -> Tensor:
@@ -39,7 +40,7 @@ class MLP(nn.Module):
         if taps is not None:
             gate = None if gate is None else taps(self._tap + "gate", gate)
             up = taps(self._tap + "up", up)
-        neurons = self._act(up) if gate is None else self._act(gate) * up
+        neurons = self._neurons(gate, up)
         if taps is not None:
             neurons = taps(self._tap + "neurons", neurons)
         output: Tensor = self.down(neurons)
@@ -50,3 +51,22 @@ class MLP(nn.Module):
             return None, self.up(x)
         gate, up = project(x, self.gate, self.up)
         return gate, up
+
+
+Neurons = Callable[[Tensor | None, Tensor], Tensor]
+"""From the gate, if there is one, and up, [T, width] each, to the neurons [T, width]."""
+
+
+def neurons_of(spec: MLPSpec) -> Neurons:
+    """What an MLP does between its matrices."""
+    act, clamp = ACTIVATION_FUNCTIONS[spec.activation], spec.clamp
+    if clamp is not None:
+        return partial(_clamped, clamp)
+    return lambda gate, up: act(up) if gate is None else act(gate) * up
+
+
+def _clamped(clamp: GateClamp, gate: Tensor | None, up: Tensor) -> Tensor:
+    if gate is None:
+        raise TypeError("only a gated MLP is clamped")
+    gate = gate.clamp(max=clamp.limit)
+    return (up.clamp(-clamp.limit, clamp.limit) + 1) * gate * torch.sigmoid(gate * clamp.alpha)

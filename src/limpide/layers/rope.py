@@ -51,6 +51,12 @@ class RopeTable:
             cos, sin = cos * self._factor, sin * self._factor
         return Rotation(cos, sin, self.interleaved)
 
+    def settle(self, context: int) -> None:
+        """Use one set of LongRoPE's frequencies from now on: the one for sequences of up to `context` tokens."""
+        if self._long is not None and context > self._short_context:
+            self._frequencies = self._long
+        self._long = None
+
     def _at(self, query_starts: Sequence[int], kv_lengths: Sequence[int]) -> Tensor:
         if self._long is None:
             return self._frequencies

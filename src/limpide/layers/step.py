@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from functools import cached_property
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from limpide.kernels.buffers import Buffers
 from limpide.kernels.paged import Work, plan
 from limpide.layers.kv import KVView, Pages
 from limpide.layers.rope import Rotation
-from limpide.layers.spec import MaskSpec, RopeSpec
+from limpide.layers.spec import MaskSpec, QueryTemperature, RopeSpec
 from limpide.layers.taps import Taps
 
 _LEAST_BLOCKS = 64
@@ -37,6 +38,9 @@ class Step:
         self.buffers = buffers or Buffers()
         """Memory that the blocks' kernels share."""
         self._masks: dict[tuple[MaskSpec, int, int, int], Tensor] = {}
+        self.per_layer: Tensor | None = None
+        """[T, blocks, width] each block's part of a second embedding, in models that have one."""
+        self._temperatures: dict[QueryTemperature, Tensor] = {}
         self._tables: dict[RopeSpec, Tensor] = {}
         self._work: dict[int, Work] = {}
 
@@ -55,6 +59,19 @@ class Step:
             tables = self.buffers.hold(f"tables {rope}", torch.cat((rotation.cos, rotation.sin), dim=1))
             self._tables[rope] = tables
         return tables
+
+    def temperature(self, spec: QueryTemperature) -> Tensor:
+        """What the step's queries are multiplied by, [T, 1, 1]."""
+        temperature = self._temperatures.get(spec)
+        if temperature is None:
+            starts = pairwise(self.kv.query_starts)
+            runs = [
+                torch.arange(length - (stop - start), length)
+                for (start, stop), length in zip(starts, self.kv.kv_lengths, strict=True)
+            ]
+            periods = torch.div(torch.cat(runs) + spec.offset, spec.period, rounding_mode="floor")
+            temperature = self._temperatures[spec] = (1 + spec.beta * torch.log1p(periods.float()))[:, None, None]
+        return temperature
 
     def work(self, window: int) -> Work:
         """What the step asks of attention layers with this window (0: none)."""

@@ -18,8 +18,9 @@ Tap = Callable[[Tensor], Tensor | None]
 BLOCK_POINTS: dict[str, str] = {
     "attn.input": "[T, hidden] what attention reads: the residual stream after the norm",
     "attn.q": "[T, heads, head_dim] queries as projected, before their norm and rope",
-    "attn.k": "[T, kv_heads, head_dim] keys as projected, before their norm and rope",
-    "attn.v": "[T, kv_heads, head_dim] values as projected",
+    "attn.k": "[T, kv_heads, head_dim] keys as projected, before their norm and rope; not in latent attention",
+    "attn.v": "[T, kv_heads, head_dim] values as projected; not in latent attention",
+    "attn.latent": "[T, latent] what keys and values are made of, after its norm; latent attention only",
     "attn.probs": "[heads, queries, keys] attention probabilities; called once per sequence of the step, in order",
     "attn.heads": "[T, heads, head_dim] each head's result, before the output projection mixes them",
     "attn.output": "[T, hidden] after the output projection, before a post-norm",
@@ -29,8 +30,14 @@ BLOCK_POINTS: dict[str, str] = {
     "mlp.gate": "[T, width] gate as projected, before the activation; gated MLPs only",
     "mlp.up": "[T, width] up as projected",
     "mlp.neurons": "[T, width] the neurons, before the down projection mixes them",
+    "moe.logits": "[T, experts] the router's logits; this point and the next four in mixtures of experts only",
+    "moe.experts": "[T, chosen] int64, which experts a token goes through; weights follow what replaces it",
+    "moe.weights": "[T, chosen] what each chosen expert counts",
+    "moe.outputs": "[T, chosen, hidden] each chosen expert's result, not yet weighed unless the weight is on its input",
+    "moe.shared": "[T, hidden] what the expert adds that every token uses; its gate, up and neurons are those of `mlp`",
     "mlp.output": "[T, hidden] after the down projection, before a post-norm",
     "mlp.update": "[T, hidden] what the MLP adds to the residual stream",
+    "per_layer.update": "[T, hidden] what a second embedding adds to the residual stream, in models that have one",
     "output": "[T, hidden] the residual stream after the block",
 }
 """Points of one block, written `blocks.N.` and the name; T are the step's flat tokens."""

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from torch import Tensor
 
-from limpide.quant import QuantTensor
+from limpide.quant import StoredMatrix
 
-Weight = Tensor | QuantTensor
+Weight = Tensor | StoredMatrix
+
+
+class ExpertStack(Protocol):
+    """One matrix of every expert of a layer, left where and as it is stored. `quant.QuantStack` is the usual one."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(experts, out, in)."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all as stored."""
+
+    def matrix(self, expert: int) -> Weight:
+        """One expert's matrix [out, in]. Reads nothing of the others."""
 
 
 class Weights:
@@ -17,7 +33,7 @@ class Weights:
     The loader has checked names and shapes before; a missing one here is a mistake of ours and raises KeyError.
     """
 
-    def __init__(self, tensors: Mapping[str, Weight], prefix: str = "") -> None:
+    def __init__(self, tensors: Mapping[str, Weight | ExpertStack], prefix: str = "") -> None:
         self._tensors = tensors
         self._prefix = prefix
 
@@ -27,11 +43,26 @@ class Weights:
 
     def matrix(self, name: str) -> Weight:
         """A matrix, as float32 or still in its stored blocks."""
-        return self._tensors[self._prefix + name]
+        weight = self._tensors[self._prefix + name]
+        if not isinstance(weight, Tensor | StoredMatrix):
+            raise TypeError(f"{self._prefix + name} is a stack of matrices")
+        return weight
+
+    def stack(self, name: str) -> Tensor | ExpertStack:
+        """A matrix per expert, as float32 [experts, out, in] or as stored."""
+        weight = self._tensors[self._prefix + name]
+        if isinstance(weight, StoredMatrix):
+            raise TypeError(f"{self._prefix + name} is one matrix")
+        return weight
+
+    def expanded(self, name: str) -> Tensor:
+        """A float32 matrix, however it is stored: for small ones."""
+        weight = self.matrix(name)
+        return weight.unpack() if isinstance(weight, StoredMatrix) else weight
 
     def vector(self, name: str) -> Tensor:
         """A float32 vector."""
-        tensor = self._tensors[self._prefix + name]
+        tensor = self.matrix(name)
         if not isinstance(tensor, Tensor):
-            raise TypeError(f"{self._prefix + name} is stored in {tensor.format.name} blocks, a vector can't be")
+            raise TypeError(f"{self._prefix + name} is stored in {tensor.stored_as} form, a vector can't be")
         return tensor

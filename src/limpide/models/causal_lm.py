@@ -12,6 +12,7 @@ from limpide.layers.fused import FusedStack
 from limpide.layers.kv import KVView
 from limpide.layers.linear import Linear
 from limpide.layers.norm import make_norm
+from limpide.layers.per_layer import PerLayerInputs
 from limpide.layers.rope import RopeTable
 from limpide.layers.step import Step
 from limpide.layers.taps import Taps
@@ -30,6 +31,9 @@ class CausalLM(nn.Module):
         super().__init__()
         self.spec = spec
         self.embed = Embedding(weights.at("embed"), scale=spec.embed_scale)
+        self.positions = Embedding(weights.at("positions")) if spec.learned_positions else None
+        width, ple = spec.per_layer_embedding, weights.at("per_layer")
+        self.per_layer = PerLayerInputs(width, spec.norm, ple, hidden=spec.hidden) if width else None
         blocks = [Block(block, weights.at(f"blocks.{index}"), index) for index, block in enumerate(spec.blocks)]
         self.blocks = nn.ModuleList(blocks)
         self.norm = make_norm(spec.norm, weights.at("norm"))
@@ -53,6 +57,10 @@ class CausalLM(nn.Module):
         rotations = {spec: table.rotation(positions, starts, lengths) for spec, table in self._ropes.items()}
         step = Step(kv, rotations, taps, self._lasting.at(tokens.shape[0]) if self._stack is not None else None)
         x: Tensor = self.embed(tokens)
+        if self.positions is not None:
+            x = x + self.positions(positions)
+        if self.per_layer is not None:
+            step.per_layer = self.per_layer(tokens, x)
         if taps is not None:
             x = taps("embed", x)
         if step.fused and self._stack is not None:
@@ -62,6 +70,15 @@ class CausalLM(nn.Module):
                 x = block(x, step)
         x = self.norm(x)
         return x if taps is None else taps("norm", x)
+
+    def settle(self, context: int) -> None:
+        """Say once how long sequences can become, which LongRoPE has to know.
+
+        Without it the choice between its two sets of frequencies follows each sequence's length, as in one pass over a
+        whole text. Keys in a cache can't be turned again when their sequence outgrows the first set, or is shared.
+        """
+        for table in self._ropes.values():
+            table.settle(context)
 
     def logits(self, hidden: Tensor, *, taps: Taps | None = None) -> Tensor:
         """Scores of every token of the vocabulary: rows [R, hidden] of `forward` to float32 [R, vocab]."""

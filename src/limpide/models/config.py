@@ -53,10 +53,15 @@ class ConfigReader:
         self._where = where
         self._prefix = prefix
         self._read: set[str] = set()
-        self._children: list[ConfigReader] = []
+        self._children: dict[str, ConfigReader] = {}
 
     def __contains__(self, key: str) -> bool:
         return self._values.get(self._prefix + key) is not None
+
+    def is_null(self, key: str) -> bool:
+        """Whether the file has the key and says "nothing", where leaving it out would mean the family's default."""
+        name = self._prefix + key
+        return name in self._values and self._values[name] is None
 
     @overload
     def integer(self, key: str) -> int: ...
@@ -136,21 +141,46 @@ class ConfigReader:
             raise self.refusal(key, value, "a list of finite numbers")
         return tuple(float(v) for v in value)
 
+    def per_layer(self, key: str, layers: int, default: int) -> tuple[int, ...]:
+        """A whole number per layer: a list of them, or one for all."""
+        value = self._get(key, default)
+        if isinstance(value, np.ndarray) and value.ndim == 1:
+            value = value.tolist()
+        if not isinstance(value, list | tuple):
+            return (self.integer(key, default),) * layers
+        if len(value) != layers or not all(_is_number(v) and v >= 0 and v == int(v) for v in value):
+            raise self.refusal(key, value, f"{layers} whole numbers, one per layer")
+        return tuple(int(v) for v in value)
+
+    def flags(self, key: str, layers: int) -> tuple[bool, ...]:
+        """True or false per layer."""
+        value = self._get(key, _ABSENT)
+        if isinstance(value, np.ndarray) and value.ndim == 1:
+            value = value.tolist()
+        if not isinstance(value, list | tuple) or len(value) != layers or not all(isinstance(v, bool) for v in value):
+            raise self.refusal(key, value, f"{layers} times true or false, one per layer")
+        return tuple(value)
+
     def child(self, key: str) -> ConfigReader | None:
-        """A mapping inside this one, or None if it isn't there. It is finished together with this one."""
+        """A mapping inside this one, or None if it isn't there. It is finished together with this one.
+
+        Asked for again it is the same reader.
+        """
+        if key in self._children:
+            return self._children[key]
         value = self._get(key, None)
         if value is None:
             return None
         if not isinstance(value, Mapping):
             raise self.refusal(key, value, "a mapping")
         reader = ConfigReader(value, f"{self._where}: {self._prefix}{key}")
-        self._children.append(reader)
+        self._children[key] = reader
         return reader
 
     def only(self, key: str, allowed: Collection[Any], why: str) -> None:
         """Accept a key that we don't compute with, as long as its value asks for nothing. Raises UnsupportedConfig."""
         value = self._get(key, None)
-        if value is not None and value not in allowed:
+        if value is not None and (isinstance(value, np.ndarray) or value not in allowed):
             raise self.refusal(key, value, why)
 
     def harmless(self, *keys: str) -> None:
@@ -176,7 +206,7 @@ class ConfigReader:
                 expected="only keys whose meaning we compute or know to be harmless",
                 hint="a newer version of limpide, or a checkpoint without them",
             )
-        for reader in self._children:
+        for reader in self._children.values():
             reader.finish()
 
     def _get(self, key: str, default: Any) -> Any:

@@ -27,12 +27,13 @@ def from_hf(config: ConfigReader) -> ModelSpec:
     theta, theta_sliding, scaling = _hf_ropes(config, context)
     return _spec(
         vocab_size=config.integer("vocab_size", 262208),
-        hidden=config.integer("hidden_size"),
+        hidden=config.integer("hidden_size", 2304),
         context=context,
         layer_types=_hf_layer_types(config, layers),
-        width=config.integer("intermediate_size"),
-        heads=config.integer("num_attention_heads"),
-        kv_heads=config.integer("num_key_value_heads"),
+        width=config.integer("intermediate_size", 9216),
+        # the configurations of multimodal models leave out what is a default
+        heads=config.integer("num_attention_heads", 8),
+        kv_heads=config.integer("num_key_value_heads", 4),
         head_dim=config.integer("head_dim", 256),
         scale=config.positive("query_pre_attn_scalar", 256.0) ** -0.5,
         eps=config.number("rms_norm_eps", 1e-6),

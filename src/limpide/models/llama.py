@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from limpide.formats import Checkpoint
+from limpide.models import names
 from limpide.models.config import ConfigReader
-from limpide.models.family import Family, TensorName, module
+from limpide.models.family import Family, TensorName
 from limpide.models.rope_config import ROPE_DIVISORS, gguf_scaling, hf_rope
 from limpide.models.spec import AttentionSpec, BlockSpec, MLPSpec, ModelSpec, NormSpec, RopeScaling, RopeSpec
-from limpide.models.transforms import RopeRows
 
 
 def from_hf(config: ConfigReader) -> ModelSpec:
@@ -105,20 +105,7 @@ def _spec(
     return ModelSpec("llama", vocab_size, hidden, context, blocks=(block,) * layers, norm=norm, tied=tied)
 
 
-TENSORS: tuple[TensorName, ...] = (
-    *module("embed", "model.embed_tokens", "token_embd"),
-    *module("blocks.{b}.attn_norm", "model.layers.{b}.input_layernorm", "blk.{b}.attn_norm"),
-    *module("blocks.{b}.attn.q", "model.layers.{b}.self_attn.q_proj", "blk.{b}.attn_q", gguf_transform=RopeRows("q")),
-    *module("blocks.{b}.attn.k", "model.layers.{b}.self_attn.k_proj", "blk.{b}.attn_k", gguf_transform=RopeRows("k")),
-    *module("blocks.{b}.attn.v", "model.layers.{b}.self_attn.v_proj", "blk.{b}.attn_v"),
-    *module("blocks.{b}.attn.o", "model.layers.{b}.self_attn.o_proj", "blk.{b}.attn_output"),
-    *module("blocks.{b}.mlp_norm", "model.layers.{b}.post_attention_layernorm", "blk.{b}.ffn_norm"),
-    *module("blocks.{b}.mlp.gate", "model.layers.{b}.mlp.gate_proj", "blk.{b}.ffn_gate"),
-    *module("blocks.{b}.mlp.up", "model.layers.{b}.mlp.up_proj", "blk.{b}.ffn_up"),
-    *module("blocks.{b}.mlp.down", "model.layers.{b}.mlp.down_proj", "blk.{b}.ffn_down"),
-    *module("norm", "model.norm", "output_norm"),
-    *module("lm_head", "lm_head", "output"),
-)
+TENSORS: tuple[TensorName, ...] = (*names.OUTER, *names.attention(interleaved_gguf=True), *names.MLP, *names.norms())
 
 FAMILY = Family(
     name="llama",

@@ -17,12 +17,16 @@ from limpide.models.spec import (
 )
 
 ROPE_DIVISORS = "rope_freqs.weight"
+ROPE_SHORT, ROPE_LONG = "rope_factors_short.weight", "rope_factors_long.weight"
 
 
-def hf_rope(config: ConfigReader, *, theta: float, context: int) -> tuple[float, RopeScaling | None]:
+def hf_rope(
+    config: ConfigReader, *, theta: float, context: int, original: int | None = None, partial: bool = False
+) -> tuple[float, RopeScaling | None]:
     """θ and scaling from `rope_parameters` (transformers 5) or `rope_theta` and `rope_scaling` (before).
 
-    `theta` is the family's default. Raises UnsupportedConfig for a scaling that we don't know.
+    `theta` is the family's default, `original` the context before extension where the settings don't say it. With
+    `partial` the family reads partial_rotary_factor itself. Raises UnsupportedConfig for a scaling that we don't know.
     """
     theta = config.number("rope_theta", theta)
     new, old = config.child("rope_parameters"), config.child("rope_scaling")
@@ -31,15 +35,17 @@ def hf_rope(config: ConfigReader, *, theta: float, context: int) -> tuple[float,
     settings = new or old
     if settings is None:
         return theta, None
-    return settings.number("rope_theta", theta), hf_scaling(settings, context=context)
+    if not partial:
+        settings.only("partial_rotary_factor", (1.0,), "1 (rope on the whole head)")
+    return settings.number("rope_theta", theta), hf_scaling(settings, context=context, original=original)
 
 
-def hf_scaling(settings: ConfigReader, *, context: int) -> RopeScaling | None:
+def hf_scaling(settings: ConfigReader, *, context: int, original: int | None = None) -> RopeScaling | None:
     """One mapping of rope settings as a scaling; None if it asks for none."""
     kind = settings.string("rope_type", None) or settings.string("type", "default")
     settings.only("type", (kind,), "the same as rope_type")
-    settings.only("partial_rotary_factor", (1.0,), "1 (rope on the whole head)")
     if kind == "default":
+        settings.harmless("original_max_position_embeddings")
         return None
     if kind == "linear":
         return LinearScaling(settings.positive("factor"))
@@ -62,7 +68,11 @@ def hf_scaling(settings: ConfigReader, *, context: int) -> RopeScaling | None:
             truncate=settings.boolean("truncate", True),
         )
     if kind in ("longrope", "su"):
-        original = settings.integer("original_max_position_embeddings")
+        original = (
+            settings.integer("original_max_position_embeddings")
+            if original is None
+            else settings.integer("original_max_position_embeddings", original)
+        )
         return LongRopeScaling(
             short_factor=settings.numbers("short_factor"),
             long_factor=settings.numbers("long_factor"),
@@ -103,12 +113,34 @@ def gguf_scaling(config: ConfigReader, checkpoint: Checkpoint, *, context: int) 
     raise config.refusal("rope.scaling.type", kind, "none, linear or yarn")
 
 
+def gguf_longrope(config: ConfigReader, checkpoint: Checkpoint, *, context: int) -> LongRopeScaling | None:
+    """LongRoPE from its two tensors of divisors, or None if the file hasn't both."""
+    short, long = (_numbers(checkpoint, name) for name in (ROPE_SHORT, ROPE_LONG))
+    if short is None or long is None:
+        return None
+    original = config.integer("rope.scaling.original_context_length")
+    config.only("rope.scaling.type", ("none", "longrope"), f"longrope, since the file has {ROPE_LONG}")
+    return LongRopeScaling(
+        short_factor=short,
+        long_factor=long,
+        original_context=original,
+        factor=context / max(1, original),
+        attention_factor=config.number("rope.scaling.attn_factor", None),
+    )
+
+
 def _divisors(checkpoint: Checkpoint) -> DivisorScaling | None:
-    info = checkpoint.tensors.get(ROPE_DIVISORS)
+    divisors = _numbers(checkpoint, ROPE_DIVISORS)
+    return None if divisors is None else DivisorScaling(divisors)
+
+
+def _numbers(checkpoint: Checkpoint, name: str) -> tuple[float, ...] | None:
+    """A small tensor that is part of the description rather than of the weights."""
+    info = checkpoint.tensors.get(name)
     if info is None:
         return None
     if info.format != "F32" or len(info.shape) != 1:
         raise UnsupportedConfig(
-            f"{ROPE_DIVISORS} is stored as {info.format} {list(info.shape)}", expected="one row of F32 numbers"
+            f"{name} is stored as {info.format} {list(info.shape)}", expected="one row of F32 numbers"
         )
-    return DivisorScaling(tuple(checkpoint.raw(ROPE_DIVISORS).view(np.float32).tolist()))
+    return tuple(checkpoint.raw(name).view(np.float32).tolist())

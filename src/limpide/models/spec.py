@@ -5,34 +5,52 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from limpide.layers.spec import (
+    RECURRENT,
+    Activation,
     AttentionSpec,
     BlockSpec,
+    DeltaNetSpec,
     DivisorScaling,
+    GateClamp,
+    LatentAttentionSpec,
     LinearScaling,
     Llama3Scaling,
     LongRopeScaling,
+    Mamba2Spec,
     MaskSpec,
+    MixerSpec,
     MLPSpec,
+    MoESpec,
     NormSpec,
+    QueryTemperature,
     RopeScaling,
     RopeSpec,
+    RouterSpec,
     YarnScaling,
     require,
 )
 
 __all__ = [
+    "Activation",
     "AttentionSpec",
     "BlockSpec",
+    "DeltaNetSpec",
     "DivisorScaling",
+    "GateClamp",
+    "LatentAttentionSpec",
     "LinearScaling",
     "Llama3Scaling",
     "LongRopeScaling",
     "MLPSpec",
+    "Mamba2Spec",
     "MaskSpec",
+    "MoESpec",
     "ModelSpec",
     "NormSpec",
+    "QueryTemperature",
     "RopeScaling",
     "RopeSpec",
+    "RouterSpec",
     "YarnScaling",
 ]
 
@@ -56,16 +74,13 @@ class ModelSpec:
     final_softcap: float | None = None
     """Logits become softcap · tanh(logits / softcap)."""
     learned_positions: bool = False
-    """Declared (GPT-2): a learned vector per position is added to the embedding."""
+    """A learned vector per position, `context` of them, is added to the embedding (GPT-2)."""
     per_layer_embedding: int = 0
-    """Declared (Gemma 3n, 4): width of a second embedding that every block gets a part of."""
+    """Width of the part that each block gets of a second embedding (Gemma 3n, 4). 0: there is none."""
 
     def __post_init__(self) -> None:
         for switch in ("vocab_size", "hidden", "context"):
             require(getattr(self, switch) > 0, switch, getattr(self, switch), "above zero")
-        declared = "nothing else is computed yet"
-        require(not self.learned_positions, "learned_positions", self.learned_positions, f"False: {declared}")
-        require(not self.per_layer_embedding, "per_layer_embedding", self.per_layer_embedding, f"0: {declared}")
         require(len(self.blocks) > 0, "blocks", len(self.blocks), "at least one")
         require(
             self.final_softcap is None or self.final_softcap > 0,
@@ -74,7 +89,36 @@ class ModelSpec:
             "a number above zero",
         )
 
+        for index, block in enumerate(self.blocks):
+            parts = block.per_layer_input
+            require(parts == self.per_layer_embedding, "per_layer_input", parts, f"{self.per_layer_embedding}")
+            if isinstance(block.attention, AttentionSpec):
+                self._check_source(index, block.attention)
+
+    def _check_source(self, index: int, attention: AttentionSpec) -> None:
+        """A layer can only use keys and values that an earlier one wrote, of its own shape."""
+        source = attention.kv_source_layer
+        if source is None:
+            return
+        require(source < index, f"blocks.{index}.attention.kv_source_layer", source, "an earlier layer")
+        shape = (attention.kv_heads, attention.head_dim, attention.head_dim)
+        fits = _kv_shape(self.blocks[source].attention) == shape
+        require(fits, f"blocks.{index}.attention.kv_source_layer", source, f"a layer with keys of its own, {shape}")
+
     @property
-    def kv_shapes(self) -> tuple[tuple[int, int], ...]:
-        """Per layer (kv_heads, head_dim): what a cache has to hold."""
-        return tuple((b.attention.kv_heads, b.attention.head_dim) for b in self.blocks)
+    def kv_shapes(self) -> tuple[tuple[int, int, int], ...]:
+        """Per layer (kv_heads, width of a key, width of a value): what a cache has to hold of each token."""
+        return tuple(_kv_shape(block.attention) for block in self.blocks)
+
+    @property
+    def state_shapes(self) -> tuple[tuple[tuple[int, ...], ...], ...]:
+        """Per layer: shapes of what a recurrent one carries along a sequence."""
+        return tuple(b.attention.state_shapes if isinstance(b.attention, RECURRENT) else () for b in self.blocks)
+
+
+def _kv_shape(mixer: MixerSpec) -> tuple[int, int, int]:
+    if isinstance(mixer, LatentAttentionSpec):
+        return mixer.kv_heads, mixer.head_dim, 0
+    if not isinstance(mixer, AttentionSpec) or mixer.kv_source_layer is not None:
+        return 0, 0, 0  # it carries a state, or uses another layer's
+    return mixer.kv_heads, mixer.head_dim, mixer.head_dim

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from limpide.kernels import matmul
+from limpide.quant.matrix import StoredMatrix
 from limpide.quant.tensor import QuantTensor
 
 _TILE_NUMBERS = 1 << 20
 """Numbers expanded at a time: 4 MiB, however large the matrix is."""
 
 
-def multiply(x: Tensor, w: QuantTensor) -> Tensor:
+def multiply(x: Tensor, w: StoredMatrix) -> Tensor:
     """x · wᵀ: float32 [m, cols] by stored [rows, cols] -> float32 [m, rows].
 
     Multiplies bytes straight from the blocks where a kernel knows the format, and like the reference elsewhere.
@@ -22,20 +23,21 @@ def multiply(x: Tensor, w: QuantTensor) -> Tensor:
     return multiply_all(x, (w,))[0]
 
 
-def multiply_all(x: Tensor, weights: Sequence[QuantTensor]) -> list[Tensor]:
+def multiply_all(x: Tensor, weights: Sequence[StoredMatrix]) -> list[Tensor]:
     """The same activations by several matrices; they are rounded once."""
     for w in weights:
         _check(x, w)
-    if x.requires_grad or not all(matmul.supports(w.format.name, w.shape[1]) for w in weights):
+    known = [w for w in weights if isinstance(w, QuantTensor) and matmul.supports(w.format.name, w.shape[1])]
+    if x.requires_grad or len(known) < len(weights):
         return [multiply_reference(x, w) for w in weights]
     rounded = matmul.round_plain(x.contiguous())
-    outs = [x.new_empty(x.shape[0], w.shape[0]) for w in weights]
-    for w, out in zip(weights, outs, strict=True):
+    outs = [x.new_empty(x.shape[0], w.shape[0]) for w in known]
+    for w, out in zip(known, outs, strict=True):
         matmul.multiply(rounded, [matmul.Matrix.of(w.data, w.format.name, w.shape[1])], [out])
     return outs
 
 
-def multiply_reference(x: Tensor, w: QuantTensor) -> Tensor:
+def multiply_reference(x: Tensor, w: StoredMatrix) -> Tensor:
     """What `multiply` approximates: expands a tile of rows at a time to float32, never the whole matrix."""
     _check(x, w)
     rows, cols = w.shape
@@ -49,6 +51,6 @@ def multiply_reference(x: Tensor, w: QuantTensor) -> Tensor:
     return product
 
 
-def _check(x: Tensor, w: QuantTensor) -> None:
+def _check(x: Tensor, w: StoredMatrix) -> None:
     if x.ndim != 2 or x.shape[1] != w.shape[1]:
         raise ValueError(f"x of shape {tuple(x.shape)} can't be multiplied by rows of {w.shape[1]}")

@@ -25,10 +25,10 @@ class MXFP4(Format):
     def expand(self, blocks: Tensor, values: Tensor) -> None:
         """2^(e - 128) · twice the float."""
         write_levels(blocks[:, 1:], TWICE_E2M1, values.view(-1, 2, 16))
-        values.mul_(_half_power(blocks[:, :1]))
+        values.mul_(half_power(blocks[:, :1]))
 
 
-def _half_power(exponent: Tensor) -> Tensor:
+def half_power(exponent: Tensor) -> Tensor:
     """2^(e - 128): uint8 -> float32. For e of 0 and 1 that is a subnormal number. 255, by the standard no number, is
     one more power as in ggml.
     """

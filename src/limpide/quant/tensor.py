@@ -13,11 +13,12 @@ from torch import Tensor
 from limpide.core.errors import UnsupportedFormat
 from limpide.formats.base import TensorInfo
 from limpide.quant.base import Format
+from limpide.quant.matrix import StoredMatrix
 from limpide.quant.registry import get_format
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class QuantTensor:
+class QuantTensor(StoredMatrix):
     """Rows of blocks. The bytes may be a memory map: nothing is read before it is used."""
 
     format: Format
@@ -52,6 +53,11 @@ class QuantTensor:
         return cls(stored, (rows, cols), torch.from_numpy(raw).view(rows, stored.row_bytes(cols)))
 
     @property
+    def stored_as(self) -> str:
+        """The name of its format."""
+        return self.format.name
+
+    @property
     def row_bytes(self) -> int:
         """Bytes per row."""
         return self.data.shape[1]
@@ -61,9 +67,14 @@ class QuantTensor:
         """Bytes of the whole matrix as stored."""
         return self.data.numel()
 
+    @property
+    def address(self) -> int:
+        """Where its bytes lie."""
+        return self.data.data_ptr()
+
     def rows(self, which: slice) -> QuantTensor:
-        """A run of rows as a matrix of its own, on the same bytes."""
-        data = self.data[which]
+        """A run of rows as a matrix of its own, on the same bytes; rows that don't lie together are copied."""
+        data = self.data[which].contiguous()
         return QuantTensor(self.format, (data.shape[0], self.shape[1]), data)
 
     def unpack(self, rows: Tensor | slice | None = None) -> Tensor:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from limpide.backends.local import LocalBackend
-from limpide.backends.memory import plan_cache
+from limpide.backends.memory import plan_batch, plan_cache
 from limpide.core.errors import (
     ChatUnsupported,
     ContextExceeded,
@@ -195,7 +195,7 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
         LocalBackend.open(tmp_path / "nothing.gguf")
 
 
-LAYERS = [(8, 128)] * 32  # 2 MB per block in fp16: a model of 8 billion parameters
+LAYERS = [(8, 128, 128)] * 32  # 2 MB per block in fp16: a model of 8 billion parameters
 
 
 @pytest.mark.parametrize(
@@ -219,3 +219,11 @@ def test_a_context_that_can_not_be_held_is_refused() -> None:
         plan_cache(LAYERS, torch.float16, model_context=8192, context=None, cache_bytes=1000)
     with pytest.raises(InvalidParameter):
         plan_cache(LAYERS, torch.float16, model_context=8192, context=8193, cache_bytes=None)
+
+
+def test_fewer_sequences_run_at_once_where_their_states_are_large() -> None:
+    layer = ((3, 8448), (16, 8576), (128, 64, 128))  # of a large hybrid: 9.6 MB in two sides
+    assert plan_batch([()] * 4, 32, available=1 << 30) == 32
+    assert plan_batch([layer, ()] * 36, 32, available=64 << 30) == 32
+    assert plan_batch([layer, ()] * 36, 32, available=8 << 30) == 6
+    assert plan_batch([layer, ()] * 36, 32, available=1 << 20) == 1

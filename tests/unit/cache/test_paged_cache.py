@@ -9,7 +9,7 @@ from torch import Tensor
 from limpide.cache import Lease, PagedCache, PlainKV, block_bytes
 from limpide.core.errors import OutOfMemory
 
-LAYERS = [(2, 4), (1, 8)]
+LAYERS = [(2, 4, 4), (1, 8, 0)]
 
 
 def write(cache: PagedCache, items: list[tuple[Lease, int, int]], seed: int) -> list[list[tuple[Tensor, Tensor]]]:
@@ -17,10 +17,10 @@ def write(cache: PagedCache, items: list[tuple[Lease, int, int]], seed: int) -> 
     view = cache.view(items)
     generator = torch.Generator().manual_seed(seed)
     written = []
-    for layer, (heads, dim) in enumerate(LAYERS):
+    for layer, (heads, key, value) in enumerate(LAYERS):
         total = view.query_starts[-1]
-        k = torch.randn(total, heads, dim, generator=generator)
-        v = torch.randn(total, heads, dim, generator=generator)
+        k = torch.randn(total, heads, key, generator=generator)
+        v = torch.randn(total, heads, value, generator=generator)
         view.write(layer, k, v)
         written.append([(k[a:b], v[a:b]) for a, b in zip(view.query_starts[:-1], view.query_starts[1:], strict=True)])
     return written
@@ -86,21 +86,21 @@ def test_half_precision_pools_are_read_as_float32() -> None:
     stored, _ = cache.view([(lease, 0, 20)]).read(0, 0)
     assert stored.dtype == torch.float32
     assert torch.equal(stored, k.half().float())
-    assert block_bytes(LAYERS, torch.float16) == 16 * 2 * (8 + 8) * 2
+    assert block_bytes(LAYERS, torch.float16) == 16 * (2 * 8 + 8) * 2
 
 
 def test_a_large_pool_costs_nothing_until_it_is_used() -> None:
     import psutil
 
     before = psutil.Process().memory_info().rss
-    cache = PagedCache([(8, 128)] * 4, 4096)  # 2 GB
+    cache = PagedCache([(8, 128, 128)] * 4, 4096)  # 2 GB
     assert psutil.Process().memory_info().rss - before < 100e6
     assert cache.num_available == 4096
 
 
 def test_a_pool_that_the_system_refuses_is_a_clear_error() -> None:
     with pytest.raises(OutOfMemory, match="MB"):
-        PagedCache([(1 << 10, 1 << 30)], 1 << 10)
+        PagedCache([(1 << 10, 1 << 30, 1 << 30)], 1 << 10)
 
 
 def test_plain_pass_keeps_gradients() -> None:

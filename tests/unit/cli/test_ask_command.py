@@ -199,3 +199,73 @@ def test_an_interrupt_ends_the_answer_with_130(limpide: CommandLine) -> None:
     limpide.options = {"script": interrupted}
     shown = limpide("ask", "Where?")
     assert (shown.code, shown.out) == (130, "")
+
+
+WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}, "strict": False}}
+CALL = '<tool_call>{"name": "weather", "arguments": {"city": "Lyon"}}</tool_call>'
+
+
+def test_tool_calls(limpide: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "tools.json"
+    file.write_text(json.dumps([WEATHER]))
+    limpide.options = {"reply": f"Let me see. {CALL}"}
+    shown = limpide("ask", "--json", "--tools", str(file), "--think", "low", "And in Lyon?")
+    record = json.loads(shown.out)
+    [call] = record["tool_calls"]
+    assert (call["name"], call["arguments"]) == ("weather", '{"city": "Lyon"}')
+    assert (record["finish_reason"], record["text"]) == ("tool_calls", "Let me see.")
+    assert record["receipt"]["parameters"]["tools"]["requested"] == ["weather"]
+    shown = limpide("ask", "-q", "--tools", str(file), "And in Lyon?")
+    assert shown.out == 'Let me see.\nweather({"city": "Lyon"})\n'
+    assert json.loads(limpide("ask", "--json", "And in Lyon?").out)["tool_calls"] == []
+
+
+def test_tool_calls_of_several_answers(limpide: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "tools.json"
+    file.write_text(json.dumps([WEATHER]))
+    limpide.options = {"reply": CALL}
+    shown = limpide("ask", "-q", "--n", "2", "--temperature", "1", "--tools", str(file), "And in Lyon?")
+    assert shown.out.count('weather({"city": "Lyon"})\n') == 2
+
+
+def test_raw_text_has_no_place_for_tools(limpide: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "tools.json"
+    file.write_text(json.dumps([WEATHER]))
+    shown = limpide("ask", "--raw", "--tools", str(file), "Once")
+    assert shown.code == 2
+    assert "raw text has no place for tools" in shown.err
+
+
+def test_a_malformed_tool_call_is_said(limpide: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "tools.json"
+    file.write_text(json.dumps([WEATHER]))
+    limpide.options = {"reply": "<tool_call>{</tool_call>"}
+    shown = limpide("ask", "--tools", str(file), "And in Lyon?")
+    assert shown.out == "<tool_call>{</tool_call>\n"
+    assert "tools: ['weather'] became no calls (what looked like a call was left in the text" in shown.err
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[" * 100_000,
+        "{}",
+        "[]",
+        "[7]",
+        '[{"type": "retrieval", "function": {"name": "f"}}]',
+        '[{"function": {"name": ""}}]',
+        '[{"function": {"name": "f", "parameters": []}}]',
+        '[{"function": {"name": "f", "strict": true}}]',
+        '[{"function": {"name": "f"}}, {"function": {"name": "f"}}]',
+    ],
+)
+def test_a_bad_tools_file_is_refused_before_a_model_is_loaded(
+    limpide: CommandLine, tmp_path: Path, content: str
+) -> None:
+    file = tmp_path / "tools.json"
+    file.write_text(content)
+    shown = limpide("ask", "--tools", str(file), "hi")
+    assert shown.code == 2
+    assert "tools can't be" in shown.err
+    assert not limpide.opened

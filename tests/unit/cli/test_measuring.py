@@ -6,8 +6,10 @@ from torch import nn
 from limpide.cli.measuring import bytes_per_token, peak_rss_bytes
 from limpide.layers.embedding import Embedding
 from limpide.layers.linear import Linear
+from limpide.layers.moe import MoE
+from limpide.layers.spec import MLPSpec, MoESpec, RouterSpec
 from limpide.layers.weights import Weights
-from limpide.quant import QuantTensor, get_format
+from limpide.quant import QuantStack, QuantTensor, get_format
 
 Q8 = get_format("Q8_0")
 
@@ -45,6 +47,20 @@ def test_stored_blocks_count_as_stored() -> None:
     stored = quant()
     assert bytes_per_token(Net(stored, stored, tied=True)) == HIDDEN + 10 * 34
     assert bytes_per_token(Net(quant(), quant(), tied=False)) == HIDDEN + 10 * 34
+
+
+def test_experts_count_by_the_share_that_is_chosen() -> None:
+    """Three of twelve, stored as blocks or expanded; the router is read whole."""
+    spec = MoESpec(RouterSpec(12, 3), MLPSpec(32))
+    router = torch.zeros(12, 32)
+    for bytes_each, stack in ((32 * 32 * 4, torch.zeros(12, 32, 32)), (32 * 34, blocks())):
+        weights = {"router.weight": router} | {f"experts.{name}.weight": stack for name in ("gate", "up", "down")}
+        assert bytes_per_token(MoE(spec, Weights(weights), 0)) == 12 * 32 * 4 + 3 * 3 * bytes_each
+
+
+def blocks() -> QuantStack:
+    whole = QuantTensor(Q8, (12 * 32, 32), torch.zeros(12 * 32, 34, dtype=torch.uint8))
+    return QuantStack.split(whole, (12, 32, 32))
 
 
 def test_peak_memory_is_in_bytes() -> None:

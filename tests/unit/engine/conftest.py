@@ -12,7 +12,18 @@ from torch import Tensor
 from limpide.backends.bytes import byte_tokenizer
 from limpide.cache import PagedCache, PlainKV
 from limpide.engine.engine import Engine
-from limpide.layers.spec import AttentionSpec, BlockSpec, MaskSpec, MLPSpec, NormSpec, RopeSpec
+from limpide.layers.spec import (
+    AttentionSpec,
+    BlockSpec,
+    DeltaNetSpec,
+    LatentAttentionSpec,
+    Mamba2Spec,
+    MaskSpec,
+    MixerSpec,
+    MLPSpec,
+    NormSpec,
+    RopeSpec,
+)
 from limpide.layers.weights import Weights
 from limpide.models.causal_lm import CausalLM
 from limpide.models.parameters import parameters
@@ -53,12 +64,13 @@ class World:
     VOCAB = VOCAB
     CONTEXT = CONTEXT
 
-    def __init__(self) -> None:
-        self.model = tiny_model()
+    def __init__(self, model: CausalLM | None = None) -> None:
+        self.model = model or tiny_model()
         self.tokenizer = byte_tokenizer(VOCAB)
 
     def cache(self, num_blocks: int = 256, max_sequences: int = 32) -> PagedCache:
-        return PagedCache(self.model.spec.kv_shapes, num_blocks, max_sequences=max_sequences)
+        spec = self.model.spec
+        return PagedCache(spec.kv_shapes, num_blocks, max_sequences=max_sequences, states=spec.state_shapes)
 
     def engine(self, model: Any = None, *, num_blocks: int = 256, **options: Any) -> Engine:
         options.setdefault("context", CONTEXT)
@@ -83,6 +95,29 @@ class World:
             if tokens[-1] in self.tokenizer.eos_ids:
                 break
         return tokens[len(prompt) :]
+
+
+def hybrid_model(seed: int = 0) -> CausalLM:
+    """One block of each kind that there is: two recurrent ones, attention with a window, latent attention."""
+    norm, rope = NormSpec(eps=1e-6), RopeSpec(theta=100.0, dims=8)
+    mixers: tuple[MixerSpec, ...] = (
+        Mamba2Spec(heads=4, head_dim=16, groups=2, state=8, kernel=4, norm=norm),
+        AttentionSpec(heads=4, kv_heads=2, head_dim=8, scale=0.4, rope=rope, mask=MaskSpec("window", 24)),
+        DeltaNetSpec(key_heads=2, value_heads=4, key_dim=8, value_dim=16, kernel=4, norm=norm),
+        LatentAttentionSpec(4, kv_latent=16, nope_dim=8, value_dim=8, scale=0.3, rope=rope, latent_norm=norm),
+    )
+    blocks = tuple(BlockSpec(attention=mixer, feed_forward=MLPSpec(width=48), norm=norm) for mixer in mixers)
+    spec = ModelSpec("toy", VOCAB, 32, CONTEXT, blocks=blocks, norm=norm, tied=True)
+    generator = torch.Generator().manual_seed(seed)
+    weights = {name: torch.randn(shape, generator=generator) * 0.4 for name, shape in parameters(spec).items()}
+    weights |= {name: -weight.abs() * 0.1 for name, weight in weights.items() if name.endswith("decay")}
+    return CausalLM(spec, Weights(weights))
+
+
+@pytest.fixture(scope="session")
+def hybrid() -> World:
+    """As `world`, with layers that carry a state."""
+    return World(hybrid_model())
 
 
 @pytest.fixture(scope="session")

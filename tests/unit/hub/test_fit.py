@@ -9,7 +9,16 @@ import pytest
 
 from limpide.core.errors import CorruptModelFile, InvalidParameter, ModelFileMissing, UnknownModel
 from limpide.hub import CATALOG
-from limpide.hub.fit import GENERATION_SHARE, LAYER_SECONDS, RUNTIME_BYTES, Candidate, fit, look_at, predict
+from limpide.hub.fit import (
+    GENERATION_SHARE,
+    LAYER_SECONDS,
+    RUNTIME_BYTES,
+    Candidate,
+    _numbers_each,
+    fit,
+    look_at,
+    predict,
+)
 from limpide.hub.machine import Machine, _touched, measure_machine, memory, usable_cores
 from limpide.hub.shape import ModelShape, context_from_config, shape_from_config
 
@@ -202,3 +211,16 @@ def test_an_embedding_that_is_only_looked_up_is_not_read(tmp_path: Path, tied: b
     writer.write_tensors_to_file()
     writer.close()
     assert look_at(str(path)).read_bytes == 4 * (100 + 32) * 32
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "each"),
+    [
+        ("model.layers.0.self_attn.q_proj.qweight", {"bits": 4}, 8),
+        ("model.layers.0.self_attn.q_proj.qweight", {"bits": 8}, 4),
+        ("model.layers.0.mlp.experts.down_proj_blocks", {}, 2),
+        ("model.layers.0.self_attn.q_proj.weight", {"bits": 4}, 1),
+    ],
+)
+def test_packed_numbers_are_counted(name: str, settings: dict[str, int], each: int) -> None:
+    assert _numbers_each(name, {"quantization_config": settings}) == each

@@ -64,7 +64,7 @@ def run(layer: Block, lengths: list[tuple[int, ...]], *, fused: bool) -> list[to
     """Sequences that grow by the given numbers of tokens, all in the same steps; results per sequence."""
     rope = layer.spec.attention.rope
     assert rope is not None
-    cache = PagedCache([(layer.spec.attention.kv_heads, DIM)], 64, dtype=torch.float16)
+    cache = PagedCache([(layer.spec.attention.kv_heads, DIM, DIM)], 64, dtype=torch.float16)
     leases = [cache.open() for _ in lengths]
     generators = [torch.Generator().manual_seed(index) for index in range(len(lengths))]
     done = [0] * len(lengths)
@@ -130,8 +130,8 @@ def test_recorded_steps_are_made_again_as_cache_and_mode_change() -> None:
     rope = layer.spec.attention.rope
     assert stack is not None
     assert rope is not None
-    cache, lasting = PagedCache([(2, DIM)], 300, block_size=4, dtype=torch.float16), LastingBuffers()
-    other = PagedCache([(2, DIM)], 300, block_size=4, dtype=torch.float16)
+    cache, lasting = PagedCache([(2, DIM, DIM)], 300, block_size=4, dtype=torch.float16), LastingBuffers()
+    other = PagedCache([(2, DIM, DIM)], 300, block_size=4, dtype=torch.float16)
     generator = torch.Generator().manual_seed(5)
     for sequence in range(2):  # the second one's blocks are others
         lease, twin = cache.open(), other.open()

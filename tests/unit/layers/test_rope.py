@@ -67,6 +67,17 @@ def test_scaled_frequencies_are_those_of_transformers(name: str) -> None:
     assert float((ours / plain - 1).abs().max()) > 0.1, "the scaling changed nothing"
 
 
+@pytest.mark.parametrize(("context", "length"), [(512, 500), (513, 600)])
+def test_longrope_once_settled_turns_every_position_the_same_way(context: int, length: int) -> None:
+    """As if the sequence had its full length from the first token on."""
+    scaling = LongRopeScaling(SHORT, LONG, original_context=512, factor=8.0)
+    table = RopeTable(RopeSpec(1e4, DIMS, scaling=scaling))
+    expected = table.rotation(torch.arange(length), [0, length], [length]).cos
+    table.settle(context)
+    first = table.rotation(torch.arange(20), [0, 20], [20]).cos
+    torch.testing.assert_close(first, expected[:20])
+
+
 @pytest.mark.parametrize(("length", "expected"), [(500, "short_factor"), (513, "long_factor")])
 def test_longrope_is_chosen_per_sequence(length: int, expected: str) -> None:
     scaling = LongRopeScaling(SHORT, LONG, original_context=512, factor=8.0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_spec import NORM, attention, sandwich_spec, spec
+from tiny_spec import NORM, attention, sandwich_spec, sharing_spec, spec
 from torch import Tensor
 from torch.nn import functional
 
@@ -22,7 +22,6 @@ from limpide.layers.spec import (
     GateClamp,
     MaskSpec,
     MLPSpec,
-    MoESpec,
     NormSpec,
     QueryTemperature,
     RopeSpec,
@@ -153,7 +152,8 @@ def test_parameters_are_all_that_a_model_takes() -> None:
     """One of them missing, and the model can't be built: the loader's check is complete."""
     from limpide.models import CausalLM
 
-    for made in (spec(), sandwich_spec(), spec(qkv_bias=True, out_bias=True, sinks=True, v_norm=NORM, qk_norm=NORM)):
+    everything = spec(qkv_bias=True, out_bias=True, sinks=True, v_norm=NORM, qk_norm=NORM)
+    for made in (spec(), sandwich_spec(), everything, sharing_spec(), replace(spec(), learned_positions=True)):
         weights = {name: torch.zeros(shape) for name, shape in parameters(made).items()}
         CausalLM(made, Weights(weights))
         for name in weights:
@@ -175,20 +175,22 @@ def test_parameters_are_all_that_a_model_takes() -> None:
         (lambda: attention(kv_heads=0), "heads"),
         (lambda: attention(softcap=0.0), "softcap"),
         (lambda: attention(rope=RopeSpec(1e4, 8)), "rope.dims"),
-        (lambda: attention(q_temperature=QueryTemperature(0.1, 8192, 1)), "q_temperature"),
-        (lambda: attention(kv_source_layer=0), "kv_source_layer"),
-        (lambda: attention(k_eq_v=True), "k_eq_v"),
+        (lambda: attention(q_temperature=QueryTemperature(0.1, 0)), "q_temperature"),
+        (lambda: attention(q_temperature=QueryTemperature(0.1, 8192, -1)), "q_temperature"),
+        (lambda: attention(kv_source_layer=-1), "kv_source_layer"),
+        (lambda: spec(kv_source_layer=0), "kv_source_layer"),
+        (lambda: sharing_spec(kv_heads=4), "kv_source_layer"),
+        (lambda: sharing_spec(kv_source_layer=1), "kv_source_layer"),
         (lambda: MLPSpec(8, "swish"), "mlp.activation"),  # type: ignore[arg-type]
         (lambda: MLPSpec(0), "mlp.width"),
-        (lambda: MLPSpec(8, clamp=GateClamp(1.702, 7.0)), "mlp.clamp"),
+        (lambda: MLPSpec(8, gated=False, clamp=GateClamp(1.702, 7.0)), "mlp.clamp"),
         (lambda: BlockSpec(attention(), MLPSpec(8), NORM, placement="post"), "placement"),  # type: ignore[arg-type]
-        (lambda: BlockSpec(attention(), MLPSpec(8), NORM, layer_scalar=True), "layer_scalar"),
-        (lambda: BlockSpec(attention(), MoESpec(RouterSpec(4, 2), MLPSpec(8)), NORM), "feed_forward"),  # type: ignore[arg-type]
+        (lambda: BlockSpec(attention(), MLPSpec(8), NORM, per_layer_input=-1), "per_layer_input"),
+        (lambda: BlockSpec(attention(), RouterSpec(4, 2), NORM), "feed_forward"),  # type: ignore[arg-type]
         (lambda: replace(spec(), blocks=()), "blocks"),
         (lambda: replace(spec(), vocab_size=0), "vocab_size"),
         (lambda: replace(spec(), final_softcap=-1.0), "final_softcap"),
-        (lambda: replace(spec(), learned_positions=True), "learned_positions"),
-        (lambda: replace(spec(), per_layer_embedding=8), "per_layer_embedding"),
+        (lambda: replace(spec(), per_layer_embedding=8), "per_layer_input"),
     ],
 )
 def test_a_switch_that_is_not_computed_is_refused_by_name(change: Any, switch: str) -> None:

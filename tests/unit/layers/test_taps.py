@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_spec import HIDDEN, make_model, run, sandwich_spec, spec, tokens
+from tiny_spec import HIDDEN, make_model, run, sandwich_spec, sharing_spec, spec, tokens
 from torch import Tensor
 
 from limpide.core.errors import InvalidParameter
@@ -33,6 +33,8 @@ SHAPES = {
     "mlp.update": (LENGTH, HIDDEN),
     "output": (LENGTH, HIDDEN),
 }
+OPTIONAL = {"per_layer.update", "attn.latent"}
+"""Points of some models only; tested below, and with the layers that have them."""
 MODEL_SHAPES = {"embed": (LENGTH, HIDDEN), "norm": (LENGTH, HIDDEN), "logits": (LENGTH, VOCAB)}
 ALL = {f"blocks.1.{point}": shape for point, shape in SHAPES.items()} | MODEL_SHAPES
 
@@ -43,7 +45,8 @@ def model(request: pytest.FixtureRequest) -> CausalLM:
 
 
 def test_the_table_is_what_is_tested() -> None:
-    assert set(SHAPES) == set(BLOCK_POINTS)
+    """Points of mixtures of experts are tested with those."""
+    assert {*SHAPES, *OPTIONAL} == {point for point in BLOCK_POINTS if not point.startswith("moe.")}
     assert set(MODEL_SHAPES) == set(MODEL_POINTS)
 
 
@@ -141,3 +144,19 @@ def test_gradients_reach_a_replaced_point(model: CausalLM) -> None:
     model.logits(hidden).square().sum().backward()
     assert offset.grad is not None
     assert float(offset.grad.abs().min()) > 0
+
+
+def test_what_a_second_embedding_adds_can_be_read_and_replaced() -> None:
+    model, name, seen = make_model(sharing_spec()), "blocks.1.per_layer.update", []
+    plain = run(model, tokens(LENGTH))
+    read = run(model, tokens(LENGTH), Taps({name: lambda x: seen.append(x.clone())}))
+    torch.testing.assert_close(read, plain, rtol=1e-5, atol=1e-5)
+    assert [tuple(x.shape) for x in seen] == [(LENGTH, HIDDEN)]
+    assert float((run(model, tokens(LENGTH), Taps({name: torch.zeros_like})) - plain).abs().max()) > 1e-3
+
+
+def test_a_layer_that_uses_anothers_keys_has_none_to_tap() -> None:
+    model, seen = make_model(sharing_spec()), []
+    names = [f"blocks.{layer}.attn.{part}" for layer in range(3) for part in ("q", "k", "v")]
+    run(model, tokens(LENGTH), Taps({name: lambda x, name=name: seen.append(name) for name in names}))
+    assert seen == [*names[:6], "blocks.2.attn.q"]

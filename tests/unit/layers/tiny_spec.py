@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -35,6 +37,20 @@ def sandwich_spec() -> ModelSpec:
         residual_scale=0.7,
     )
     return ModelSpec("test", 31, HIDDEN, 64, blocks=(block,) * 3, norm=NORM, tied=True, final_softcap=5.0)
+
+
+def sharing_spec(**last_layer: object) -> ModelSpec:
+    """Values that are keys, a layer without keys of its own, and a second embedding that every block mixes in."""
+    switches = {"per_layer_input": 8, "layer_scalar": True}
+    v_norm = NormSpec(1e-5, weighted=False)
+    first, second, third = (
+        BlockSpec(attention(qk_norm=NORM, v_norm=v_norm, **changes), MLPSpec(20), NORM, **switches)  # type: ignore[arg-type]
+        for changes in ({"k_eq_v": True}, {}, {"kv_source_layer": 0} | last_layer)
+    )
+    blocks = (first, second, third)
+    if last_layer.get("kv_source_layer") == 1:  # of a layer that shares already
+        blocks = (first, third, replace(third, attention=replace(third.attention, kv_source_layer=1)))
+    return ModelSpec("test", 31, HIDDEN, 64, blocks=blocks, norm=NORM, tied=False, per_layer_embedding=8)
 
 
 def make_model(spec: ModelSpec, seed: int = 0) -> CausalLM:

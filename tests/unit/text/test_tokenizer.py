@@ -254,4 +254,6 @@ def test_markup_is_told_from_text() -> None:
 def test_the_end_of_a_harmony_message_is_no_end_of_turn() -> None:
     control = {"<|end|>": 1, "<|return|>": 2, "<|call|>": 3, "<|start|>": 4}
     assert end_ids(control, [2]) == {2, 3}
+    assert end_ids(control, [2, 1]) == {2, 3}  # some files declare it one
+    assert end_ids({"<|tool_response>": 5, "<turn|>": 6}, [6]) == {5, 6}  # Gemma 4 waits for a result there
     assert end_ids({"<|end|>": 1, "<|endoftext|>": 2}, [2, None]) == {1, 2}

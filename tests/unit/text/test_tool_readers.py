@@ -1,0 +1,261 @@
+"""What stands between a dialect's markers, and where it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from limpide.core.errors import InvalidParameter
+from limpide.core.messages import Message, Tool, ToolCall
+from limpide.text import detect_tool_dialect, tool_dialect_for
+from limpide.text.tools import TOOL_DIALECTS, MalformedCall, ReadCall, ToolScanner
+from limpide.text.tools.extents import JsonExtent, MarkerExtent
+from limpide.text.tools.prompting import arrange
+from limpide.text.tools.scanner import MAX_UNIT
+
+KINDS = {
+    "text": {"type": "string"},
+    "count": {"type": "integer"},
+    "many": {"type": "array"},
+    "maybe": {"type": ["string", "null"]},
+    "sure": {"type": "boolean"},
+}
+TOOLS: Mapping[str, Tool] = {"f": Tool("f", "", {"type": "object", "properties": KINDS})}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def read(dialect: str, text: str) -> list[ReadCall]:
+    return list(tool_dialect_for(dialect).read(text, TOOLS) or ())
+
+
+class TestJson:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '{"name": "f", "arguments": {"a": 1e400, "b":  [1,2]}}',
+            ' {"arguments": {"a": 1e400, "b":  [1,2]}, "name": "f", "id": "x"} ',
+            '{"type": "function", "function": {"name": "f", "parameters": {"a": 1e400, "b":  [1,2]}}}',
+            '{"name": "f", "arguments": "{\\"a\\": 1e400, \\"b\\":  [1,2]}"}',
+            '[{"name": "f", "arguments": {"a": 1e400, "b":  [1,2]}}]',
+        ],
+    )
+    def test_arguments_are_as_the_model_wrote_them(self, text: str) -> None:
+        assert read("hermes", text) == [ReadCall("f", '{"a": 1e400, "b":  [1,2]}')]
+
+    def test_no_arguments(self) -> None:
+        assert read("hermes", '{"name": "f"}') == [ReadCall("f", "{}")]
+        assert read("hermes", '{"name": "f", "arguments": null}') == [ReadCall("f", "{}")]
+
+    def test_a_line_break_in_a_string_is_clear_enough(self) -> None:
+        [call] = read("hermes", '{"name": "f", "arguments": {"a": "x\ny"}}')
+        assert json.loads(call.arguments) == {"a": "x\ny"}
+
+    def test_of_two_members_of_a_name_the_last_counts(self) -> None:
+        assert read("hermes", '{"name": "f", "arguments": {"a": 1}, "arguments": {"a": 2}}')[0].arguments == '{"a": 2}'
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "7",
+            "{",
+            '{"arguments": {}}',
+            '{"name": "f", "arguments": [1]}',
+            '{"name": "f", "city": "Paris"}',
+            '{"name": "f", "arguments": {"a": NaN}}',
+            '{"name": "f"} and so on',
+            '{"name": "' + "f" * 300 + '"}',
+            '{"name": "f", "arguments": ' + "[" * 100_000,
+            '{"name": "f", "arguments": {"a": ' + "9" * 5000 + "}}",
+        ],
+    )
+    def test_malformed(self, text: str) -> None:
+        with pytest.raises(MalformedCall):
+            read("hermes", text)
+
+
+class TestXml:
+    def test_types_come_from_the_schema(self) -> None:
+        written = {"text": "12", "count": "12", "many": '["a"]', "maybe": "null", "sure": "True", "unknown": "12"}
+        body = "".join(f"<parameter={key}>\n{value}\n</parameter>\n" for key, value in written.items())
+        [call] = read("qwen-xml", f"f>\n{body}")
+        assert json.loads(call.arguments) == {
+            "text": "12",
+            "count": 12,
+            "many": ["a"],
+            "maybe": None,
+            "sure": True,
+            "unknown": "12",
+        }
+
+    def test_a_value_that_its_schema_does_not_fit_stays_text(self) -> None:
+        [call] = read("qwen-xml", "f>\n<parameter=count>\ntwelve\n</parameter>\n")
+        assert json.loads(call.arguments) == {"count": "twelve"}
+
+    def test_values_keep_their_lines(self) -> None:
+        [call] = read("qwen-xml", "f>\n<parameter=text>\n\n  a\n<b>\n\n</parameter>\n")
+        assert json.loads(call.arguments) == {"text": "\n  a\n<b>\n"}
+
+    @pytest.mark.parametrize("text", ["f", ">", "f>what", "f><parameter=a>1", "f>" + "<parameter=a>1</parameter>" * 2])
+    def test_malformed(self, text: str) -> None:
+        with pytest.raises(MalformedCall):
+            read("qwen-xml", text)
+
+
+class TestGemma:
+    def test_values(self) -> None:
+        text = 'call:f{a:<|"|>x,}<|"|>,b:-1.5,c:[true,None,{<|"|>k<|"|>:<|"|><|"|>}],d:{}}'
+        [call] = read("gemma", text)
+        assert json.loads(call.arguments) == {"a": "x,}", "b": -1.5, "c": [True, None, {"k": ""}], "d": {}}
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "call:f",
+            "call:f{a}",
+            "call:f{a:1 b:2}",
+            "call:f{a:x}",
+            "call:f{a:[1}",
+            "call:f{} x",
+            "call:f{a:" + "[" * 99,
+        ],
+    )
+    def test_malformed(self, text: str) -> None:
+        with pytest.raises(MalformedCall):
+            read("gemma", text)
+
+
+class TestOthers:
+    def test_mistral(self) -> None:
+        assert read("mistral", 'f[CALL_ID]abcdef123[ARGS]{"a": 1}') == [ReadCall("f", '{"a": 1}')]
+        assert read("mistral", 'f{"a": 1}') == [ReadCall("f", '{"a": 1}')]
+        assert len(read("mistral", ' [{"name": "f"}, {"name": "g"}]')) == 2
+
+    def test_deepseek(self) -> None:
+        assert read("deepseek", 'function<｜tool▁sep｜>f\n```json\n{"a": 1}\n```') == [ReadCall("f", '{"a": 1}')]
+        assert read("deepseek", 'f<｜tool▁sep｜>{"a": 1}') == [ReadCall("f", '{"a": 1}')]
+
+    def test_llama_calls_known_tools_only(self) -> None:
+        assert read("llama", '{"name": "f", "parameters": {}}') == [ReadCall("f", "{}")]
+        assert read("llama", '{"name": "Ada", "parameters": {}}') == []
+        assert read("llama", '{"city": "Paris"}') == []
+
+    def test_an_answer_in_json_is_no_malformed_call(self) -> None:
+        scanner = ToolScanner(tool_dialect_for("llama"), TOOLS.values())
+        assert scanner.push('{"city": "Paris"} is it') == ['{"city": "Paris"} is it']
+        assert scanner.malformed == []
+
+
+@given(value=st.dictionaries(st.text(max_size=4), JSON, max_size=3), after=st.text(max_size=5), size=st.integers(1, 7))
+def test_json_ends_where_it_ends(value: object, after: str, size: int) -> None:
+    text = json.dumps(value, ensure_ascii=False)
+    extent, seen = JsonExtent(), 0
+    for start in range(0, len(text + after), size):
+        end = extent.push((text + after)[start : start + size])
+        if end is not None:
+            assert start + end == len(text)
+            return
+        seen += size
+    raise AssertionError("it has no end")
+
+
+@given(inside=st.text('a"\\</', max_size=12), size=st.integers(1, 5))
+def test_a_marker_inside_a_string_is_no_end(inside: str, size: int) -> None:
+    text = json.dumps({"a": inside + "</t>" + inside}) + "</t>"
+    extent = MarkerExtent("</t>")
+    for start in range(0, len(text), size):
+        end = extent.push(text[start : start + size])
+        if end is not None:
+            assert start + end == len(text)
+            return
+    raise AssertionError("it has no end")
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        (None, None),
+        ("{{ messages[0].content }}", None),
+        ("{{ '<tool_call>{\"name\": ' }}{{ '\"arguments\": ' }}", "hermes"),
+        ("{{ '<tool_call><function=f><parameter=a>' }}{{ \"arguments\" }}", "qwen-xml"),
+        ("{{ '<tool_call>f<arg_key>a</arg_key>' }}", None),
+        ("{{ '[TOOL_CALLS]' }}", "mistral"),
+        ("{{ '<｜tool▁calls▁begin｜>' }}", "deepseek"),
+        ("{{ '<|channel|>commentary json<|message|>' }}{{ '<|call|>' }}", "harmony"),
+        ("{{ '<|tool_call>call:' }}{{ '<tool_call|>' }}", "gemma"),
+        ("answer with <|tool_call|> and a list", "granite"),
+        ("{{ '\"parameters\": ' }}<|eot_id|>", "llama"),
+    ],
+)
+def test_detection(source: str | None, name: str | None) -> None:
+    found = detect_tool_dialect(source)
+    assert (found.name if found else None) == name
+
+
+def test_names() -> None:
+    assert all(tool_dialect_for(name).name == name for name in TOOL_DIALECTS)
+    with pytest.raises(InvalidParameter):
+        tool_dialect_for("smoke signals")
+
+
+class TestArrange:
+    calls = (ToolCall("call_1", "f", "{}"), ToolCall("call_2", "g", "{}"))
+
+    def test_results_without_ids_keep_their_order(self) -> None:
+        talk = [Message("assistant", "", tool_calls=self.calls), Message("tool", "1"), Message("tool", "2")]
+        told = arrange(talk, tool_dialect_for("llama"))
+        assert [m.content or m.tool_calls[0].name for m in told] == ["f", "1", "g", "2"]
+
+    def test_nothing_is_lost(self) -> None:
+        stray = Message("tool", "stray", tool_call_id="call_9")
+        told = arrange([Message("assistant", "", tool_calls=self.calls), stray], tool_dialect_for("harmony"))
+        assert [m.content or m.tool_calls[0].name for m in told] == ["f", "g", "stray"]
+
+    def test_short_ids_match(self) -> None:
+        talk = [Message("assistant", "", tool_calls=self.calls), Message("tool", "1", tool_call_id="call_2")]
+        asked, told = arrange(talk, tool_dialect_for("mistral"))
+        ids = [call.id for call in asked.tool_calls]
+        assert told.tool_call_id == ids[1] != ids[0]
+        assert all(len(i) == 9 and i.isalnum() for i in ids)
+
+
+HOSTILE = {
+    "hermes": ("<tool_call>", '"</tool_call>'),
+    "mistral": ("[TOOL_CALLS]", "abc "),
+    "qwen-xml": ("<function=", "<function="),
+    "deepseek": ("<｜tool▁call▁begin｜>", "<｜tool▁call▁begin｜>"),
+    "gemma": ("<|tool_call>", "call:f{"),
+    "harmony": ("<|start|>assistant", "to=functions.f "),
+    "llama": ("{", '{"a":1},'),
+    "granite": ("", " " * 80 + "\n"),
+}
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_call_without_end_costs_little_and_is_text(name: str) -> None:
+    opening, filling = HOSTILE[name]
+    text = opening + filling * (200_000 // len(filling))
+    scanner = ToolScanner(tool_dialect_for(name), TOOLS.values())
+    out = [piece for start in range(0, len(text), 4) for piece in scanner.push(text[start : start + 4])]
+    out += scanner.finish()
+    assert all(isinstance(piece, str) for piece in out)
+    assert "".join(map(str, out)) == text
+
+
+def test_a_call_that_is_too_long_is_text_and_others_are_still_seen() -> None:
+    scanner = ToolScanner(tool_dialect_for("hermes"), TOOLS.values())
+    long = '<tool_call>{"name": "f", "arguments": {"a": "' + "x" * MAX_UNIT
+    call = '<tool_call>{"name": "f"}</tool_call>'
+    out = [*scanner.push(long), *scanner.push(call), *scanner.finish()]
+    assert out[-1] == ReadCall("f", "{}")
+    assert "".join(piece for piece in out if isinstance(piece, str)) == long
