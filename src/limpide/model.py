@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from limpide.core.errors import BadRequest, EngineStopped, InvalidParameter, ThinkingUnsupported
-from limpide.core.events import Event, Finished, TextDelta, ThinkingDelta
-from limpide.core.messages import Message, conversation
+from limpide.core.events import Event, Finished, TextDelta, ThinkingDelta, ToolCallDelta
+from limpide.core.messages import Message, Tool, ToolCall, conversation
 from limpide.core.ports import Answer, Backend, ChatRequest, ModelInfo, Scored
 from limpide.core.receipt import Numerics
 from limpide.core.sampling import Sampling
@@ -95,13 +95,23 @@ class Model:
         """Name, architecture, context, what it can do with thinking, licence, numerics."""
         return self._backend.info
 
-    def ask(self, prompt: Prompt, *, think: Think = "off", system: str | None = None, **sampling: Any) -> Answer:
+    def ask(
+        self,
+        prompt: Prompt,
+        *,
+        think: Think = "off",
+        system: str | None = None,
+        tools: Sequence[Tool] = (),
+        **sampling: Any,
+    ) -> Answer:
         """Answer a question, or the last turn of a conversation, and wait for the whole answer.
 
         Args:
             prompt: text, a message, or a conversation.
             think: how long to reason before answering: off, minimal, low, medium, high, max, or a number of tokens.
             system: what the model should keep to throughout.
+            tools: functions that the model may call. It is for you to call them: `answer.tool_calls` says what it
+                wants, and the results go back as messages of the role `tool` behind `answer.message`.
             **sampling: any field of `limpide.Sampling`: temperature, top_p, max_tokens, seed, stop, …
 
         `answer.finished` has the reason, true token counts and the receipt. Raises EmptyPrompt, ContextExceeded,
@@ -109,22 +119,35 @@ class Model:
         """
         if sampling.get("n", 1) != 1:
             raise InvalidParameter("n", sampling["n"], "1, since ask() gives one answer", hint="use choices()")
-        return self.choices(prompt, think=think, system=system, **sampling)[0]
+        return self.choices(prompt, think=think, system=system, tools=tools, **sampling)[0]
 
     def choices(
-        self, prompt: Prompt, *, think: Think = "off", system: str | None = None, **sampling: Any
+        self,
+        prompt: Prompt,
+        *,
+        think: Think = "off",
+        system: str | None = None,
+        tools: Sequence[Tool] = (),
+        **sampling: Any,
     ) -> list[Answer]:
         """Like `ask`, for `n` answers to the same prompt."""
-        return collect(self.stream(prompt, think=think, system=system, **sampling))
+        return collect(self.stream(prompt, think=think, system=system, tools=tools, **sampling))
 
     def stream(
-        self, prompt: Prompt, *, think: Think = "off", system: str | None = None, **sampling: Any
+        self,
+        prompt: Prompt,
+        *,
+        think: Think = "off",
+        system: str | None = None,
+        tools: Sequence[Tool] = (),
+        **sampling: Any,
     ) -> Iterator[Event]:
-        """Like `ask`, as events while they come: ThinkingDelta, TextDelta, and Finished at the end of each choice.
+        """Like `ask`, as events while they come: ThinkingDelta, TextDelta, ToolCallDelta, Finished for each choice.
 
         Bad parameters raise here, not at the first event. Closing the iterator aborts the answer.
         """
-        request = ChatRequest(conversation(prompt, system=system), _sampling(sampling), Thinking.parse(think))
+        messages = conversation(prompt, system=system)
+        request = ChatRequest(messages, _sampling(sampling), Thinking.parse(think), tuple(tools))
         return self._backend.stream(request)
 
     def complete(self, text: str, **sampling: Any) -> Iterator[Event]:
@@ -172,9 +195,16 @@ def collect(events: Iterable[Event]) -> list[Answer]:
     texts: dict[int, list[str]] = {}
     thoughts: dict[int, list[str]] = {}
     ends: dict[int, Finished] = {}
+    calls: dict[int, dict[int, ToolCall]] = {}
     for event in events:
         if isinstance(event, TextDelta):
             texts.setdefault(event.index, []).append(event.text)
+        elif isinstance(event, ToolCallDelta):
+            mine = calls.setdefault(event.index, {})
+            known = mine.get(event.call, ToolCall("", "", ""))
+            mine[event.call] = ToolCall(
+                event.id or known.id, event.name or known.name, known.arguments + event.arguments
+            )
         elif isinstance(event, ThinkingDelta):
             thoughts.setdefault(event.index, []).append(event.text)
         elif isinstance(event, Finished):
@@ -182,7 +212,13 @@ def collect(events: Iterable[Event]) -> list[Answer]:
     if not ends:
         raise EngineStopped("the answer broke off before its end", hint="ask again")
     return [
-        Answer("".join(texts.get(index, ())), "".join(thoughts.get(index, ())), ends[index]) for index in sorted(ends)
+        Answer(
+            "".join(texts.get(index, ())),
+            "".join(thoughts.get(index, ())),
+            ends[index],
+            tuple(call for _, call in sorted(calls.get(index, {}).items())),
+        )
+        for index in sorted(ends)
     ]
 
 
@@ -201,7 +237,7 @@ def _sampling(parameters: dict[str, Any]) -> Sampling:
 
     for name, value in parameters.items():
         if name not in SAMPLING_NAMES:
-            near = get_close_matches(name, (*SAMPLING_NAMES, "think", "system"), n=1)
+            near = get_close_matches(name, (*SAMPLING_NAMES, "think", "system", "tools"), n=1)
             raise InvalidParameter(
                 name,
                 value,

@@ -52,6 +52,10 @@ def _ungated_shared_expert(spec: ModelSpec) -> ModelSpec:
     return replace(spec, blocks=tuple(replace(block, feed_forward=moe) for block in spec.blocks))
 
 
+def _one_later(spec: ModelSpec) -> ModelSpec:
+    return attention(lambda a: replace(a, q_temperature=replace(a.q_temperature, offset=1)))(spec)
+
+
 OWN_MUTATIONS: dict[str, dict[str, Change]] = {
     "qwen3-next": {
         "part of the head with rope": _rope_on_half_the_head,
@@ -73,6 +77,13 @@ OWN_MUTATIONS: dict[str, dict[str, Change]] = {
         "interleaved rope": rope(style="half"),
         "norm of latents": attention(lambda a: replace(a, latent_norm=NormSpec(1e-6, weighted=False))),
         "attention scale": attention(lambda a: replace(a, scale=a.kv_latent**-0.5)),
+    },
+    "mistral4": {
+        "temperature": attention(lambda a: replace(a, q_temperature=None)),
+        "offset of the temperature": _one_later,
+        "magnitude on the scores": attention(_without_magnitude),
+        "softmax": router(score="sigmoid"),
+        "groups": router(groups=1, groups_kept=1),
     },
     "mla-yarn-legacy-gguf": {
         "scaling": rope(scaling=None),

@@ -15,10 +15,12 @@ import torch
 from tiny_row import BASE, Tiny, head_dim, interleaved, toy_vocabulary
 from torch import Tensor
 from transformers import (
+    AutoModelForImageTextToText,
     Gemma4TextConfig,
     GptOssConfig,
     GraniteMoeConfig,
     GraniteMoeSharedConfig,
+    Llama4Config,
     Llama4TextConfig,
     MixtralConfig,
     PreTrainedConfig,
@@ -273,6 +275,23 @@ def _llama4(**changes: Any) -> Callable[[], PreTrainedConfig]:
     return lambda: Llama4TextConfig(**(_BASE | own | changes))
 
 
+_VISION = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "vision_output_dim": 16,
+    "image_size": 28,
+    "projector_input_dim": 16,
+    "projector_output_dim": 16,
+}
+
+
+def _text_alone(model: Any) -> None:
+    """The wrapper of transformers 5.24 wants a field of its text model's result that this one hasn't."""
+    model.forward = model.language_model.forward
+
+
 def _describe_llama4(writer: gguf.GGUFWriter, config: Any) -> None:
     writer.add_expert_feed_forward_length(config.intermediate_size)
     writer.add_interleave_moe_layer_step(config.interleave_moe_layer_step)
@@ -360,6 +379,13 @@ MOE: tuple[Tiny, ...] = (
         written=_GRANITE,
     ),
     Tiny("llama4", _llama4(attention_chunk_size=8, floor_scale=8, num_experts_per_tok=2), None),
+    Tiny(
+        "llama4-in-a-wrapper",
+        lambda: Llama4Config(text_config=_llama4(attention_chunk_size=8)(), vision_config=_VISION),
+        None,
+        auto=AutoModelForImageTextToText,
+        prepare=_text_alone,
+    ),
     Tiny(
         "llama4-scaling-no-norm",
         _llama4(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from torch import Tensor
 from transformers import (
     DeepseekV3Config,
     GraniteMoeHybridConfig,
+    Mistral4Config,
+    Mistral4ForCausalLM,
     PreTrainedConfig,
     Qwen3_5MoeTextConfig,
     Qwen3_5TextConfig,
@@ -96,7 +98,13 @@ def _deepseek(**changes: Any) -> Callable[[], PreTrainedConfig]:
     return lambda: DeepseekV3Config(**(_MLA | changes))
 
 
-def _describe_mla(writer: gguf.GGUFWriter, config: Any, *, legacy: bool = False) -> None:
+def _describe_mla(
+    writer: gguf.GGUFWriter,
+    config: Any,
+    *,
+    legacy: bool = False,
+    gating: gguf.ExpertGatingFuncType | None = gguf.ExpertGatingFuncType.SIGMOID,
+) -> None:
     width = config.qk_nope_head_dim + config.qk_rope_head_dim
     writer.add_head_count_kv(config.num_attention_heads if legacy else 1)
     writer.add_feed_forward_length(config.intermediate_size)
@@ -107,7 +115,8 @@ def _describe_mla(writer: gguf.GGUFWriter, config: Any, *, legacy: bool = False)
     writer.add_expert_shared_count(config.n_shared_experts)
     writer.add_expert_weights_scale(config.routed_scaling_factor)
     writer.add_expert_weights_norm(config.norm_topk_prob)
-    writer.add_expert_gating_func(gguf.ExpertGatingFuncType.SIGMOID)
+    if gating is not None:
+        writer.add_expert_gating_func(gating)
     writer.add_expert_group_count(config.n_group)
     writer.add_expert_group_used_count(config.topk_group)
     if config.q_lora_rank:
@@ -138,6 +147,33 @@ def _convert_mla(name: str, values: np.ndarray, config: Any) -> Parts:
     block = name.split(".")[2]
     keys, values = np.split(heads, [config.qk_nope_head_dim], axis=1)
     return [(f"blk.{block}.attn_k_b.weight", keys.swapaxes(1, 2)), (f"blk.{block}.attn_v_b.weight", values)]
+
+
+def _mistral4(**changes: Any) -> Callable[[], PreTrainedConfig]:
+    return lambda: Mistral4Config(**(_MLA | changes))
+
+
+class _Mistral4:
+    """transformers' own maker doesn't know this text model by itself."""
+
+    @staticmethod
+    def from_config(config: PreTrainedConfig, **options: Any) -> Any:
+        return Mistral4ForCausalLM._from_config(config, **options)
+
+
+def _describe_softmax(writer: gguf.GGUFWriter, config: Any) -> None:
+    """The converter says nothing of how scores are made, nor of the temperature."""
+    _describe_mla(writer, config, gating=None)
+
+
+def _convert_joined(name: str, values: np.ndarray, config: Any) -> Parts:
+    """Gate and up stay one tensor."""
+    if name.endswith("gate_up_proj"):
+        return [(f"blk.{name.split('.')[2]}.ffn_gate_up_exps.weight", values)]
+    return _convert_mla(name, values, config)
+
+
+_SOFTMAX = Written(_describe_softmax, _convert_joined)
 
 
 def _describe_legacy(writer: gguf.GGUFWriter, config: Any) -> None:
@@ -378,6 +414,24 @@ OWN: tuple[Tiny, ...] = (
         ),
         _DEEPSEEK2,
         _SPLIT,
+    ),
+    replace(
+        _row(
+            "mistral4",
+            _mistral4(
+                first_k_dense_replace=1,
+                num_experts_per_tok=3,
+                n_routed_experts=12,
+                n_group=4,
+                topk_group=2,
+                moe_intermediate_size=32,
+                num_hidden_layers=3,
+                rope_parameters=_YARN | {"llama_4_scaling_beta": 0.1},
+            ),
+            gguf.MODEL_ARCH.MISTRAL4,
+            _SOFTMAX,
+        ),
+        auto=_Mistral4,
     ),
     _row("granite4-hybrid", _granite(num_local_experts=0), gguf.MODEL_ARCH.GRANITE_HYBRID, _HYBRID),
     _row(

@@ -27,6 +27,7 @@ from limpide.core.ports import ChatRequest, ModelInfo, Scored
 from limpide.core.receipt import Numerics, Outcome
 from limpide.core.sampling import Sampling
 from limpide.core.thinking import Capability
+from limpide.engine.calls import ToolPlan
 from limpide.engine.engine import Engine
 from limpide.engine.receipts import Identity
 from limpide.engine.request import EngineRequest, Model
@@ -34,7 +35,19 @@ from limpide.engine.runner import LOGITS_TILE
 from limpide.engine.stream import Stream
 from limpide.formats import Checkpoint, open_checkpoint
 from limpide.models import load_model
-from limpide.text import ChatTemplate, ThinkingDialect, Tokenizer, detect_dialect, dialect_for, encode_chat
+from limpide.text import (
+    ChatTemplate,
+    ThinkingDialect,
+    Tokenizer,
+    ToolDialect,
+    ToolPrompting,
+    detect_dialect,
+    detect_tool_dialect,
+    dialect_for,
+    encode_chat,
+    tool_dialect_for,
+)
+from limpide.text.thinking import NO_THINKING, Turn
 
 _DTYPES = {"exact": torch.float32, "fast": torch.float16}
 
@@ -61,6 +74,7 @@ class Text:
     tokenizer: Tokenizer
     template: ChatTemplate | None
     dialect: ThinkingDialect
+    tools: ToolDialect | None = None
 
 
 class LocalBackend:
@@ -89,6 +103,7 @@ class LocalBackend:
         self._spec = spec
         self._text = text
         self._on_close = on_close
+        self._tools = ToolPrompting(text.template, text.tools) if text and text.template else None
         self._why_no_text: Exception | None = None
         dtype = _DTYPES[numerics]
         max_batch = plan_batch(spec.state_shapes, max_batch)
@@ -103,6 +118,7 @@ class LocalBackend:
             chat=text is not None and text.template is not None,
             licence=licence,
             numerics=numerics,
+            tools=text.tools.name if text and text.tools else None,
         )
         self._engine: Engine | None = None
         if text is not None:
@@ -136,20 +152,21 @@ class LocalBackend:
         licence: str | None = None,
         sha256: str | None = None,
         dialect: str | None = None,
+        tool_dialect: str | None = None,
     ) -> LocalBackend:
         """Load a .gguf file or a Hugging Face folder.
 
         context: tokens of prompt and answer together; None is what the model was made for, or what fits in memory
         (`info.context` says which). cache_bytes: for keys and values; None takes what is sensible here. sha256: of the
-        weights, if it is known already; otherwise they are hashed in the background. dialect: name of the thinking
-        dialect; None finds it from the template.
+        weights, if it is known already; otherwise they are hashed in the background. dialect, tool_dialect: names of
+        the dialects of thinking and of tool calls; None finds them from the template.
 
         Raises CorruptModelFile, ModelFileMissing, UnsupportedArchitecture, UnsupportedConfig, UnsupportedFormat,
         OutOfMemory, InvalidParameter. A missing tokenizer is no error until text is asked for.
         """
         checkpoint = open_checkpoint(Path(path))
         try:
-            text, trouble = _read_text(checkpoint, dialect)
+            text, trouble = _read_text(checkpoint, dialect, tool_dialect)
             model = load_model(checkpoint, numerics=numerics)
             hashed = BackgroundHash(lambda: checkpoint.sha256, sha256)
             backend = cls(
@@ -210,22 +227,40 @@ class LocalBackend:
         """A conversation as the engine takes it: encoded, and with its plan for the thinking. Raises as `stream`."""
         text = self._texts()
         prepared = text.dialect.prepare(request.messages, request.thinking)
-        if text.template is None:
+        if text.template is None or self._tools is None:
             raise ChatUnsupported(
                 f"{self._info.name} has no chat template: it is a base model, which only continues text",
                 expected="raw text",
                 hint="`limpide ask --raw`, or `complete` in Python; or use a model that was tuned for instructions",
             )
-        if request.tools:
-            raise InvalidParameter(
-                "tools", [tool.name for tool in request.tools], "none: the calls of local models are not read yet"
-            )
+        shown = self._tools.prepare(prepared.messages, request.tools)
+        turn = Turn()
+
+        def open_turn(rendered: str) -> str:
+            nonlocal turn
+            turn = prepared.turn(rendered, tools=bool(request.tools))
+            return turn.suffix
+
         prompt = encode_chat(
-            text.tokenizer, text.template, prepared.messages, suffix=prepared.suffix, **prepared.template_kwargs
+            text.tokenizer,
+            text.template,
+            shown.messages,
+            tools=shown.tools,
+            tools_key=shown.tools_key,
+            form=shown.form,
+            rewrite=shown.rewrite,
+            suffix=open_turn,
+            **prepared.template_kwargs,
         )
         outcome = Outcome("applied", str(request.thinking), request.thinking.budget, prepared.note)
-        plan = prepared.plan if request.thinking.enabled else None
-        return EngineRequest(prompt, request.sampling, plan, outcomes={"think": outcome})
+        return EngineRequest(
+            prompt,
+            request.sampling,
+            thinking=turn.plan if turn.plan != NO_THINKING else None,
+            tools=ToolPlan(text.tools, request.tools, shown.note) if request.tools and text.tools else None,
+            turn_ends=text.dialect.turn_ends,
+            outcomes={"think": outcome},
+        )
 
     def complete(self, text: str, sampling: Sampling | None = None) -> Stream:
         """Continue raw text, without a template. Raises EmptyPrompt, ContextExceeded, TokenizerUnavailable, …"""
@@ -288,7 +323,9 @@ class LocalBackend:
         return self._text
 
 
-def _read_text(checkpoint: Checkpoint, dialect: str | None) -> tuple[Text | None, Exception | None]:
+def _read_text(
+    checkpoint: Checkpoint, dialect: str | None, tool_dialect: str | None
+) -> tuple[Text | None, Exception | None]:
     try:
         tokenizer = read_tokenizer(checkpoint)
     except TokenizerUnavailable as error:
@@ -296,4 +333,5 @@ def _read_text(checkpoint: Checkpoint, dialect: str | None) -> tuple[Text | None
     source = template_source(checkpoint)
     architecture = str(checkpoint.config.get("general.architecture") or checkpoint.config.get("model_type") or "")
     found = dialect_for(dialect) if dialect else detect_dialect(source, architecture)
-    return Text(tokenizer, read_template(checkpoint, tokenizer), found), None
+    tools = tool_dialect_for(tool_dialect) if tool_dialect else detect_tool_dialect(source)
+    return Text(tokenizer, read_template(checkpoint, tokenizer), found, tools), None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,11 +10,27 @@ from typing import Annotated, Any
 import typer
 
 from limpide.cli.progress import watch
+from limpide.cli.tables import print_fields, print_table
+from limpide.cli.terminal import note
 from limpide.core.errors import InvalidParameter, ModelFileMissing
-from limpide.hub import CATALOG, DEFAULT_MODEL, Acceptances, CatalogEntry, Installed, LocatedModel, Store, resolve
+from limpide.hub import (
+    CATALOG,
+    DEFAULT_MODEL,
+    Acceptances,
+    CatalogEntry,
+    HubEntry,
+    Licence,
+    LocatedModel,
+    PinnedEntry,
+    Store,
+    resolve,
+)
+from limpide.hub.fit import DEFAULT_CONTEXT, memory_of, of_catalog, verdict
+from limpide.hub.huggingface import repo_dir
+from limpide.hub.machine import memory
 from limpide.hub.places import offline_requested
 from limpide.hub.reference import PREFIX
-from limpide.hub.resolve import unknown_model
+from limpide.hub.resolve import unknown_model, where_is
 
 app = typer.Typer(
     help="The models that this machine has, and those it can get.",
@@ -35,23 +50,29 @@ AcceptLicence = Annotated[
 
 @app.command("list")
 def list_models(as_json: Json = False) -> None:
-    """List the models that Limpide knows, and which of them are here.
+    """List the models that Limpide knows, the smallest first, with what fits in memory and what is here. Sends nothing.
+
+    \b
+    FITS: with a context of 4096 tokens in the memory that is free now; "tight" would push other programs out.
+    Sizes with ~ are estimates; `limpide fit NAME` predicts speed too.
 
     \b
     Examples:
       limpide models list
     """
-    store = Store()
-    rows = [_summary(entry, store.lookup(entry)) for entry in CATALOG.values()]
+    store, (_, available) = Store(), memory()
+    entries = sorted(CATALOG.values(), key=lambda entry: entry.size_bytes)
+    rows = [_summary(entry, where_is(entry, store), available) for entry in entries]
     if as_json:
         _print_json(rows)
         return
-    table = [("NAME", "SIZE", "FORMAT", "CONTEXT", "THINKING", "LICENCE", "HERE")]
-    for row in rows:
-        size, context = megabytes(row["size_bytes"]), str(row["context"])
+    table = [("NAME", "SIZE", "FITS", "CONTEXT", "THINKING", "LICENCE", "HERE")]
+    for entry, row in zip(entries, rows, strict=True):
         here_now = "yes" if row["installed"] else "no"
-        table.append((row["name"], size, row["format"], context, row["thinking"], row["licence"], here_now))
-    _print_table(table)
+        cells = (entry.name, _size(entry), row["fits"], _thousands(entry.context), entry.thinking.value)
+        table.append((*cells, _licence_keys(entry), here_now))
+    print_table(table)
+    note(f"{megabytes(available)} of memory are free")
 
 
 @app.command()
@@ -70,7 +91,7 @@ def pull(
     """
     entry = CATALOG.get(model)
     with watch() as progress:
-        if entry is not None and Store().lookup(entry) and not Store().verify(entry):
+        if isinstance(entry, PinnedEntry) and Store().lookup(entry) and not Store().verify(entry):
             progress.message(f"{model} on this machine is damaged; fetching it again")
         found = resolve(model, offline=offline, accept_licences=accept_licence or (), progress=progress, refresh=True)
     if as_json:
@@ -93,31 +114,13 @@ def show(model: Reference, as_json: Json = False) -> None:
         if as_json:
             _print_json(_located(found))
         else:
-            _print_table([("name", found.name), ("path", str(found.path)), ("size", megabytes(_bytes(found.path)))])
+            print_table([("name", found.name), ("path", str(found.path)), ("size", megabytes(_bytes(found.path)))])
         return
-    installed = Store().lookup(entry)
+    path = where_is(entry, Store())
     if as_json:
-        _print_json(_details(entry, installed))
-        return
-    accepted = Acceptances().read().get(entry.licence.key)
-    _print_table(
-        [
-            ("name", entry.name),
-            ("title", f"{entry.title}, by {entry.publisher}"),
-            ("parameters", f"{entry.parameters / 1e6:.0f} M"),
-            ("size", f"{megabytes(entry.size_bytes)} ({entry.format}, {entry.architecture})"),
-            ("context", f"{entry.context} tokens"),
-            ("thinking", entry.thinking.value),
-            ("chat", "yes" if entry.chat else "no"),
-            ("licence", f"{entry.licence.name} ({entry.licence.spdx}), {entry.licence.terms}"),
-            *(("", f"- {line}") for line in entry.licence.obligations),
-            *([("accepted", accepted or "not yet")] if entry.licence.needs_acceptance else []),
-            ("sha256", entry.sha256),
-            *(("source", source.label) for source in entry.sources),
-            ("here", str(installed.path) if installed else "no"),
-            *([("note", entry.note)] if entry.note else []),
-        ]
-    )
+        _print_json(_details(entry, path))
+    else:
+        print_fields(_fields(entry, path))
 
 
 @app.command("rm")
@@ -135,6 +138,13 @@ def remove(model: Reference, as_json: Json = False) -> None:
                 "model", model, "a model in Limpide's own store", hint="remove what is used in place where it lies"
             )
         raise unknown_model(model)
+    if not isinstance(entry, PinnedEntry):
+        raise InvalidParameter(
+            "model",
+            model,
+            "a model in Limpide's own store",
+            hint=f"it is kept by the Hugging Face cache: {_cache_folder(entry)}",
+        )
     removed = Store().remove(entry)
     if removed is None:
         raise ModelFileMissing(f"{model} is not in the store", hint=f"limpide models pull {model}")
@@ -151,31 +161,117 @@ def megabytes(size: float) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
-def _summary(entry: CatalogEntry, installed: Installed | None) -> dict[str, Any]:
+def _size(entry: CatalogEntry) -> str:
+    return megabytes(entry.size_bytes) if isinstance(entry, PinnedEntry) else f"~{megabytes(entry.size_bytes)}"
+
+
+def _licence_keys(entry: CatalogEntry) -> str:
+    """The model's licence, and those of its bases that ask for more than attribution."""
+    return "+".join([entry.licence.key, *(base.key for base in entry.base_licences if not base.permissive)])
+
+
+def _thousands(tokens: int) -> str:
+    """A context in the round numbers that people know it by."""
+    return f"{tokens >> 20}M" if tokens >= 1 << 20 else f"{tokens >> 10}k"
+
+
+def _fields(entry: CatalogEntry, path: Path | None) -> list[tuple[str, str]]:
+    chat = "yes" if entry.chat else "no, it only continues text"
+    return [
+        ("name", entry.name),
+        ("title", f"{entry.title}, by {entry.publisher}"),
+        ("parameters", _count(entry.parameters)),
+        ("size", f"{_size(entry)} ({entry.format}, {entry.architecture})"),
+        ("context", f"{entry.context} tokens"),
+        ("thinking", _thinking(entry)),
+        ("chat", chat),
+        *(field for licence in entry.licences for field in _licence_fields(licence, base=licence != entry.licence)),
+        *_source_fields(entry),
+        ("here", str(path) if path else "no"),
+        *([("note", entry.note)] if entry.note else []),
+    ]
+
+
+def _thinking(entry: CatalogEntry) -> str:
+    kind = entry.thinking.value
+    return kind if entry.dialect == kind else f"{kind} ({entry.dialect})"
+
+
+def _licence_fields(licence: Licence, *, base: bool) -> list[tuple[str, str]]:
+    """A licence's terms in plain words."""
+    commercial = {"yes": "commercial use allowed", "limited": "commercial use within limits", "no": "not commercial"}
+    kind = "permissive" if licence.permissive else commercial[licence.commercial]
+    fields = [
+        ("and" if base else "licence", f"{licence.name} ({licence.spdx}), {kind}"),
+        ("", f"{licence.terms}; in short, and the terms decide:"),
+        *(("", f"- {line}") for line in licence.plainly()),
+    ]
+    if licence.needs_acceptance:
+        when = Acceptances().read().get(licence.key)
+        fields.append(("accepted", when or f"not yet; --accept-licence {licence.key} accepts them"))
+    return fields
+
+
+def _source_fields(entry: CatalogEntry) -> list[tuple[str, str]]:
+    if isinstance(entry, PinnedEntry):
+        return [("sha256", entry.sha256), *(("source", source.label) for source in entry.sources)]
+    if isinstance(entry, HubEntry):
+        unseen = "" if entry.seen else "; nobody has checked that it is there"
+        return [
+            ("sha256", "none of ours: each file is checked with the one that the hub states for it"),
+            ("source", f"Hugging Face hub, {entry.weights.repo} (branch {entry.weights.revision}{unseen})"),
+        ]
+    return []
+
+
+def _count(parameters: int) -> str:
+    return f"{parameters / 1e9:.1f} B" if parameters >= 1e9 else f"{parameters / 1e6:.0f} M"
+
+
+def _cache_folder(entry: CatalogEntry) -> Path:
+    return repo_dir(entry.weights.repo) if isinstance(entry, HubEntry) else Path()
+
+
+def _summary(entry: CatalogEntry, path: Path | None, available: int) -> dict[str, Any]:
+    context = min(DEFAULT_CONTEXT, entry.context)
+    needed = memory_of(of_catalog(entry), context=context).total
     return {
         "name": entry.name,
         "title": entry.title,
         "parameters": entry.parameters,
         "size_bytes": entry.size_bytes,
+        "size_is_estimate": not isinstance(entry, PinnedEntry),
         "format": entry.format,
         "architecture": entry.architecture,
         "context": entry.context,
         "thinking": entry.thinking.value,
+        "dialect": entry.dialect,
         "chat": entry.chat,
         "licence": entry.licence.spdx,
-        "permissive": entry.licence.permissive,
+        "permissive": all(licence.permissive for licence in entry.licences),
         "default": entry.name == DEFAULT_MODEL,
-        "installed": installed is not None,
-        "path": str(installed.path) if installed else None,
+        "fits": verdict(needed, available),
+        "memory_bytes": needed,
+        "memory_context": context,
+        "installed": path is not None,
+        "path": str(path) if path else None,
     }
 
 
-def _details(entry: CatalogEntry, installed: Installed | None) -> dict[str, Any]:
-    return _summary(entry, installed) | {
-        "sha256": entry.sha256,
+def _details(entry: CatalogEntry, path: Path | None) -> dict[str, Any]:
+    accepted, installed = Acceptances().read(), None
+    if isinstance(entry, PinnedEntry):
+        installed = Store().lookup(entry)
+    licences = [
+        asdict(licence) | {"plainly": licence.plainly(), "accepted": accepted.get(licence.key)}
+        for licence in entry.licences
+    ]
+    return _summary(entry, path, memory()[1]) | {
+        "sha256": entry.sha256 if isinstance(entry, PinnedEntry) else None,
         "publisher": entry.publisher,
-        "licence": asdict(entry.licence) | {"accepted": Acceptances().read().get(entry.licence.key)},
-        "sources": [source.label for source in entry.sources],
+        "licence": licences[0],
+        "base_licences": licences[1:],
+        "sources": [text for label, text in _source_fields(entry) if label == "source"],
         "source": installed.source if installed else None,
         "in_place": installed.in_place if installed else None,
         "note": entry.note,
@@ -200,9 +296,3 @@ def _bytes(path: Path) -> int:
 
 def _print_json(data: Any) -> None:
     print(json.dumps(data, indent=2, ensure_ascii=False))
-
-
-def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

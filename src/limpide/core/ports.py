@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from limpide.core.events import Event, Finished
-from limpide.core.messages import Message, Tool
+from limpide.core.messages import Message, Tool, ToolCall
 from limpide.core.receipt import Numerics
 from limpide.core.sampling import Sampling
 from limpide.core.thinking import Capability, Thinking
@@ -35,6 +35,8 @@ class ModelInfo:
     """Whether it has a chat template; a base model only continues text."""
     licence: str | None
     numerics: Numerics
+    tools: str | None = None
+    """The dialect in which it calls tools; None if it can't."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,12 @@ class Answer:
     text: str
     thinking: str
     finished: Finished
+    tool_calls: tuple[ToolCall, ...] = ()
+
+    @property
+    def message(self) -> Message:
+        """The answer as a turn of the conversation, to go on with."""
+        return Message("assistant", self.text, self.thinking or None, self.tool_calls)
 
 
 @dataclass(frozen=True, slots=True)

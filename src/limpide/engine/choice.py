@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from limpide.core.events import FinishReason, Usage
+from limpide.core.receipt import Outcome
 from limpide.core.sampling import Sampling
 from limpide.engine.output import Output
 from limpide.engine.receipts import Settled
@@ -27,6 +28,8 @@ class Ending:
     usage: Usage
     index: int
     stop: str | None
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    """For the receipt: what only the end of this choice knows."""
 
 
 class Choice:
@@ -65,8 +68,7 @@ class Choice:
         self._submitted = time.perf_counter()
         self._first_token: float | None = None
         if output.gate.exhausted:
-            self._truncated = True
-            self._close_thinking()
+            self._close_exhausted()
 
     @property
     def num_generated(self) -> int:
@@ -97,7 +99,9 @@ class Choice:
         """The end: the rest of the text, then the usage. The sequence's blocks are the engine's to take."""
         self.sequence.finished = True
         self._output.finish()
-        self._on_end(Ending(reason, self._usage(), self.index, self._output.stop))
+        if reason == "stop" and self._output.stop is None and self._output.num_calls:
+            reason = "tool_calls"
+        self._on_end(Ending(reason, self._usage(), self.index, self._output.stop, self._output.outcomes()))
 
     def _accept(self, chosen: Chosen) -> None:
         gate = self._output.gate
@@ -110,17 +114,23 @@ class Choice:
             return
         self._append(chosen.token)
         self._output.push(chosen)
-        if self._output.stop is not None:
+        if self._output.ended:
             self.finish("stop")
         elif gate.exhausted:
-            self._truncated = True
-            self._close_thinking()
+            self._close_exhausted()
         if not self.sequence.finished and self.num_generated >= self._settled.max_tokens:
             self.finish("length")
+
+    def _close_exhausted(self) -> None:
+        self._truncated = True
+        self._close_thinking()
 
     def _close_thinking(self) -> None:
         """Append what closes the thinking; the next step computes it like any other tokens, and the answer follows."""
         tokens = encode_inside(self._tokenizer, self._output.gate.closing_text())
+        if self.num_generated + len(tokens) > self._settled.max_tokens:
+            self.finish("length")  # only where the model thinks unasked: for what was asked, room was kept
+            return
         for token in tokens:
             self._append(token)
         self._output.close_thinking(len(tokens))

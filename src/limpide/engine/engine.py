@@ -9,6 +9,8 @@ from typing import Literal
 from limpide.cache import PagedCache
 from limpide.core.errors import ContextExceeded, EngineStopped, InvalidParameter, OutOfMemory
 from limpide.core.ports import Scored
+from limpide.engine.calls import Calls
+from limpide.engine.channels import gate_for
 from limpide.engine.choice import Choice
 from limpide.engine.output import Output
 from limpide.engine.receipts import Identity, settle
@@ -20,8 +22,9 @@ from limpide.engine.scoring import Scoring
 from limpide.engine.sequence import Sequence as Line
 from limpide.engine.stops import StopFilter
 from limpide.engine.stream import Job, Stream
-from limpide.engine.thinking import ThinkingGate, encode_inside
+from limpide.engine.thinking import encode_inside
 from limpide.engine.turns import Turns
+from limpide.text import ThinkingPlan
 from limpide.text.detokenizer import Detokenizer
 from limpide.text.tokenizer import Tokenizer
 
@@ -81,12 +84,11 @@ class Engine(Turns):
         Raises EmptyPrompt, ContextExceeded, OutOfMemory, InvalidParameter, EngineStopped before anything is queued.
         """
         plan = request.thinking
-        closing = len(encode_inside(self._tokenizer, plan.forced_close)) if plan else 0
+        closing = self._closing_tokens(plan) if plan else 0
         prompt = [int(token) for token in request.prompt]
         self._check_tokens(prompt)
         settled = settle(request, context=self.context, capacity=self.capacity, closing_tokens=closing)
         job = Job()
-        markers = "".join((plan.open_marker or "", plan.close_marker or "")) if plan else ""
         for index in range(request.sampling.n):
             sampler = Sampler(
                 request.sampling, seed=settled.seed, index=index, prompt=prompt, vocab_size=self._vocab_size
@@ -94,11 +96,13 @@ class Engine(Turns):
             output = Output(
                 tokenizer=self._tokenizer,
                 detokenizer=Detokenizer(self._tokenizer, continuation=request.continuation),
-                gate=ThinkingGate(plan, settled.budget),
+                gate=gate_for(plan, settled.budget),
                 stops=StopFilter(request.sampling.stop),
                 emit=job.events.append,
                 index=index,
-                markers=markers,
+                markers=plan.markers if plan else (),
+                turn_ends=request.turn_ends,
+                calls=Calls(request.tools, index=index, prompt=prompt, seed=settled.seed) if request.tools else None,
             )
             choice = Choice(
                 number=next(self._numbers),
@@ -269,6 +273,11 @@ class Engine(Turns):
         self._state = "scheduling"
         self._deliver()
         self._state = "between"
+
+    def _closing_tokens(self, plan: ThinkingPlan) -> int:
+        """Tokens that it takes to close the thinking for good."""
+        texts = {plan.forced_close, plan.insisting_close} if plan.channels else {plan.forced_close}
+        return sum(len(encode_inside(self._tokenizer, text)) for text in texts)
 
     def _check_tokens(self, tokens: Sequence[int]) -> None:
         for token in (min(tokens, default=0), max(tokens, default=0)):

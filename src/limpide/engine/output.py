@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
-from limpide.core.events import Event, TextDelta, ThinkingDelta, TokenProbability
+from limpide.core.events import Event, TextDelta, ThinkingDelta, TokenProbability, ToolCallDelta
+from limpide.core.receipt import Outcome
+from limpide.engine.calls import Calls
 from limpide.engine.sampler import Chosen
 from limpide.engine.stops import StopFilter
-from limpide.engine.thinking import Phase, Segment, ThinkingGate
+from limpide.engine.thinking import Gate, Phase, Segment
 from limpide.text.detokenizer import Detokenizer
 from limpide.text.tokenizer import Tokenizer
 
@@ -30,18 +32,24 @@ class _Channel:
 
 
 class Output:
-    """Turns one choice's tokens into deltas: detokenized, thinking apart from answer, stop strings held back."""
+    """Turns one choice's tokens into deltas: detokenized, thinking apart from answer, calls told from text.
+
+    Stop strings are looked for in the text of the answer; `turn_ends`, strings that end the turn of a model that has no
+    token for it, wherever they come.
+    """
 
     def __init__(
         self,
         *,
         tokenizer: Tokenizer,
         detokenizer: Detokenizer,
-        gate: ThinkingGate,
+        gate: Gate,
         stops: StopFilter,
         emit: Emit,
         index: int,
-        markers: str = "",
+        markers: Sequence[str] = (),
+        turn_ends: Sequence[str] = (),
+        calls: Calls | None = None,
     ) -> None:
         self.gate = gate
         self._tokenizer = tokenizer
@@ -49,10 +57,11 @@ class Output:
         self._stops = stops
         self._emit = emit
         self._index = index
+        self._turn = StopFilter(turn_ends)
+        self._calls = calls
         # A detokenizer leaves special tokens out, but the markers of some models are made of them.
-        self._marker_tokens = {
-            token: text for text, token in tokenizer.special_tokens.items() if markers and text in markers
-        }
+        self._marker_tokens = _tokens_of(markers, tokenizer)
+        self._call_tokens = _tokens_of(calls.markers, tokenizer) if calls else {}
         self._thinking = _Channel()
         self._answer = _Channel()
 
@@ -60,6 +69,20 @@ class Output:
     def stop(self) -> str | None:
         """The stop string that ended the answer, if one did."""
         return self._stops.matched
+
+    @property
+    def ended(self) -> bool:
+        """Whether the text says that the turn is over."""
+        return self._stops.matched is not None or self._turn.matched is not None
+
+    @property
+    def num_calls(self) -> int:
+        """Tool calls so far."""
+        return self._calls.num_calls if self._calls else 0
+
+    def outcomes(self) -> Mapping[str, Outcome]:
+        """What the receipt should say that only the end knows."""
+        return {"tools": self._calls.outcome()} if self._calls else {}
 
     def push(self, chosen: Chosen) -> None:
         """One more token."""
@@ -69,22 +92,26 @@ class Output:
             channel = self._thinking if thinking else self._answer
             channel.pending.append((self._stops.num_seen, probability))
         text = self._detokenizer.push(chosen.token)
-        if thinking and not text:
+        if not text and self.gate.watching:
             text = self._marker_tokens.get(chosen.token, "")
-        self._show(self.gate.push(text))
+        if not text:
+            text = self._call_tokens.get(chosen.token, "")
+        self._show(self.gate.push(self._turn.push(text)))
         if thinking and self.gate.phase is Phase.ANSWER:
             self._settle_thinking()
 
     def close_thinking(self, num_tokens: int) -> None:
         """The thinking was closed by force with `num_tokens` tokens, which are not shown."""
-        self._show(self.gate.close(num_tokens, self._detokenizer.flush()))
+        self._show(self.gate.close(num_tokens, self._rest()))
         self._settle_thinking()
 
     def finish(self) -> None:
         """No more tokens will come: show what was held back."""
         if self._stops.matched is not None:
             return
-        self._show(self.gate.finish(self._detokenizer.flush()))
+        self._show(self.gate.finish(self._rest()))
+        if self._calls:
+            self._answer_pieces(self._calls.finish())
         rest = self._stops.flush()
         if rest or self._answer.pending:
             self._emit(TextDelta(rest, self._index, self._answer.take(None)))
@@ -97,9 +124,25 @@ class Output:
                 self._emit(ThinkingDelta(text, self._index, self._thinking.take(None)))
                 continue
             self._settle_thinking()
-            shown = self._stops.push(text)
-            if shown:
-                self._emit(TextDelta(shown, self._index, self._answer.take(self._stops.num_passed)))
+            self._answer_pieces(self._calls.push(text) if self._calls else [text])
+
+    def _answer_pieces(self, pieces: Sequence[str | ToolCallDelta]) -> None:
+        for piece in pieces:
+            if self._stops.matched is not None:
+                return  # what stands behind a stop string was not asked for
+            if isinstance(piece, str):
+                self._text(self._stops.push(piece))
+            else:
+                self._text(self._stops.flush())
+                self._emit(piece)
+
+    def _text(self, text: str) -> None:
+        if text:
+            self._emit(TextDelta(text, self._index, self._answer.take(self._stops.num_passed)))
+
+    def _rest(self) -> str:
+        """Text that was held back before the gate."""
+        return self._turn.push(self._detokenizer.flush()) + self._turn.flush()
 
     def _settle_thinking(self) -> None:
         """The thinking is over, or there was none: its last tokens have no text of their own to come with."""
@@ -115,3 +158,8 @@ class Output:
         raw = self._tokenizer.token_bytes(token)
         alternatives = tuple(self._probability(other, value, ()) for other, value in top)
         return TokenProbability(token, raw.decode("utf-8", errors="replace"), raw, logprob, alternatives)
+
+
+def _tokens_of(markers: Sequence[str], tokenizer: Tokenizer) -> dict[int, str]:
+    """Special tokens of which markers are made."""
+    return {token: text for text, token in tokenizer.special_tokens.items() if any(text in m for m in markers)}

@@ -79,7 +79,9 @@ def settle(request: EngineRequest, *, context: int, capacity: int, closing_token
     room = min(context, capacity) - prompt
     max_tokens, outcomes["max_tokens"] = _max_tokens(request.sampling.max_tokens, room, prompt, context, capacity)
     budget = None
-    if request.thinking is not None:
+    if request.thinking is not None and request.thinking.budget == 0:
+        budget = 0  # thinking that comes unasked is closed at once
+    elif request.thinking is not None:
         budget = _budget(request, max_tokens, closing_tokens, context)
         outcomes["think"] = _thinking_outcome(outcomes.get("think"), request.thinking.budget, budget, max_tokens)
     return Settled(seed, max_tokens, budget, outcomes)

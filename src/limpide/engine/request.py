@@ -12,6 +12,7 @@ from limpide.core.receipt import Outcome
 from limpide.core.sampling import Sampling
 
 if TYPE_CHECKING:
+    from limpide.engine.calls import ToolPlan
     from limpide.layers.kv import KVView
     from limpide.text import ThinkingPlan
 
@@ -34,6 +35,10 @@ class EngineRequest:
     sampling: Sampling = field(default_factory=Sampling)
     thinking: ThinkingPlan | None = None
     """None: all that comes is the answer."""
+    tools: ToolPlan | None = None
+    """None: what looks like a tool call is text."""
+    turn_ends: Sequence[str] = ()
+    """Strings that end the turn, wherever they come; they are not shown."""
     continuation: bool = False
     """The tokens go on from text that the reader has in front of him, so a space at the beginning is kept."""
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)

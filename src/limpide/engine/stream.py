@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from limpide.core.events import Event, Finished
@@ -67,7 +68,9 @@ class Stream(Iterator[Event]):
         if job.events:
             head = job.events[0]
             if isinstance(head, Ending):
-                head = Finished(head.reason, head.usage, self._receipt(), head.index, head.stop)
+                receipt = self._receipt()
+                receipt = replace(receipt, parameters={**receipt.parameters, **head.outcomes})
+                head = Finished(head.reason, head.usage, receipt, head.index, head.stop)
             # Taken and returned in one go: an interrupt in between would lose it.
             return (head, job.events.popleft())[0]
         self._closed = True

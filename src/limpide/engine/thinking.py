@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from limpide.engine.stops import held_suffix
+from limpide.text.markers import held_suffix
 
 if TYPE_CHECKING:
     from limpide.text import ThinkingPlan, Tokenizer
@@ -24,6 +24,51 @@ Segment = tuple[bool, str]
 """Whether it is thinking, and its text."""
 
 
+class Gate(Protocol):
+    """Tells thinking from answer, and counts the tokens of the thinking."""
+
+    @property
+    def phase(self) -> Phase: ...  # noqa: D102
+    @property
+    def watching(self) -> bool:
+        """Whether its markers still count."""
+        ...
+
+    @property
+    def num_thinking_tokens(self) -> int:
+        """Tokens of the thinking so far, markers included."""
+        ...
+
+    @property
+    def thinking(self) -> bool:
+        """Whether the thinking is open."""
+        ...
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the thinking has to be closed now."""
+        ...
+
+    def exhaust(self) -> None:
+        """Behave as if the budget were used up."""
+
+    def push(self, text: str) -> list[Segment]:
+        """One more token, whose text is `text` (may be empty)."""
+        ...
+
+    def closing_text(self) -> str:
+        """What has to be appended to close the thinking here. A marker that is already half written is completed."""
+        ...
+
+    def close(self, num_tokens: int, undecoded: str = "") -> list[Segment]:
+        """The thinking was closed by appending `num_tokens` tokens. undecoded: text that was still held before them."""
+        ...
+
+    def finish(self, undecoded: str = "") -> list[Segment]:
+        """What was held back: no more text will come. undecoded: text that the detokenizer still held."""
+        ...
+
+
 class ThinkingGate:
     """Tells thinking from answer as text comes in, token by token, and counts tokens against the budget.
 
@@ -37,6 +82,7 @@ class ThinkingGate:
         self._budget = budget
         self._held = ""
         self._strip = False
+        self._fence = AnswerFence(plan.answer_open, plan.answer_close) if plan and plan.answer_open else None
         self._num_opening = 0
         # Told that its thinking is open, a model may still open it once more, out of habit.
         self._repeats = bool(plan and plan.starts_thinking and plan.open_marker)
@@ -57,6 +103,11 @@ class ThinkingGate:
     def thinking(self) -> bool:
         """Whether the thinking is open."""
         return self.phase is Phase.THINKING
+
+    @property
+    def watching(self) -> bool:
+        """Whether its markers still count."""
+        return self.phase is not Phase.ANSWER
 
     def exhaust(self) -> None:
         """Behave as if the budget were used up."""
@@ -92,8 +143,9 @@ class ThinkingGate:
         """What was held back: no more text will come. undecoded: text that the detokenizer still held."""
         text, self._held = self._held + undecoded, ""
         if self.phase is Phase.THINKING:
-            return _segment(True, text)
-        return self._answer(text)
+            return segment(True, text)
+        segments = self._answer(text)
+        return segments + segment(False, self._fence.flush()) if self._fence else segments
 
     def _opening(self, text: str) -> list[Segment]:
         marker = self._open or ""
@@ -121,14 +173,14 @@ class ThinkingGate:
             self._repeats = False
             text = begun.removeprefix(self._open) if begun.startswith(self._open) else text
         if self._close is None:
-            return _segment(True, text)
+            return segment(True, text)
         at = text.find(self._close)
         if at < 0:
             hold = held_suffix(text, (self._close,))
             self._held = text[len(text) - hold :]
-            return _segment(True, text[: len(text) - hold])
+            return segment(True, text[: len(text) - hold])
         self._begin_answer()
-        return _segment(True, text[:at]) + self._answer(text[at + len(self._close) :])
+        return segment(True, text[:at]) + self._answer(text[at + len(self._close) :])
 
     def _begin_answer(self) -> None:
         self.phase = Phase.ANSWER
@@ -138,10 +190,47 @@ class ThinkingGate:
         if self._strip:  # white space between the thinking and the answer belongs to neither
             text = text.lstrip()
             self._strip = not text
-        return _segment(False, text)
+        return segment(False, self._fence.push(text) if self._fence else text)
 
 
-def _segment(thinking: bool, text: str) -> list[Segment]:
+class AnswerFence:
+    """Takes away the markers with which a model opens its answer after thinking, and ends it."""
+
+    def __init__(self, opening: str, closing: str | None) -> None:
+        self._opening: str | None = opening
+        self._closing = closing or ""
+        self._held = ""
+
+    def push(self, text: str) -> str:
+        """What of the answer can be shown now."""
+        text, self._held = self._held + text, ""
+        if self._opening is not None:
+            begun = text.lstrip()
+            if self._opening.startswith(begun) and begun != self._opening:
+                self._held = text
+                return ""
+            fenced = begun.startswith(self._opening)
+            text = begun.removeprefix(self._opening).lstrip() if fenced else text
+            if fenced and not text:
+                self._held = self._opening
+                return ""
+            self._opening = None
+        body = text.rstrip()
+        if self._closing and body.endswith(self._closing):  # if nothing follows
+            keep = len(body) - len(self._closing)
+        else:
+            keep = len(text) - held_suffix(text, (self._closing,))
+        self._held = text[keep:]
+        return text[:keep]
+
+    def flush(self) -> str:
+        """What was held back, unless it is a marker."""
+        held, self._held = self._held, ""
+        return "" if held.strip() in (self._opening, self._closing) else held
+
+
+def segment(thinking: bool, text: str) -> list[Segment]:
+    """Text as segments: none if there is none."""
     return [(thinking, text)] if text else []
 
 

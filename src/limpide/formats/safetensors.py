@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -273,7 +273,8 @@ def _read_tensor(file: MappedFile, name: str, entry: object) -> tuple[TensorInfo
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str):
         _corrupt(file, f"the dtype of tensor {name!r} is no text")
-    if not _is_counts(shape) or not _is_counts(offsets) or len(offsets) != 2:
+    # Offsets are places in a file, not sides of a tensor: their product means nothing, and is large in a large file.
+    if not _is_counts(shape) or not _fits(shape) or not _is_counts(offsets) or len(offsets) != 2:
         _corrupt(file, f"shape or data_offsets of tensor {name!r} are no whole numbers in range")
     if dtype not in SAFETENSORS_TYPES:
         raise UnsupportedFormat(
@@ -287,8 +288,13 @@ def _read_tensor(file: MappedFile, name: str, entry: object) -> tuple[TensorInfo
     return TensorInfo(name, tuple(shape), dtype, nbytes), begin, end
 
 
-def _is_counts(values: object) -> bool:
-    """Whether this is a list of counts whose product, zeros aside, still fits a 64-bit number of bytes."""
-    if not isinstance(values, list) or len(values) > 64 or not all(type(value) is int for value in values):
+def _is_counts(values: object) -> TypeGuard[list[int]]:
+    """Whether this is a short list of whole numbers, none of them absurd."""
+    if not isinstance(values, list) or len(values) > 64:
         return False
-    return all(value < _MAX_COUNT for value in values) and prod(value or 1 for value in values) < _MAX_COUNT // 8
+    return all(type(value) is int and value < _MAX_COUNT for value in values)
+
+
+def _fits(shape: list[int]) -> bool:
+    """Whether the product, zeros aside, is still a 64-bit number of bytes."""
+    return prod(side or 1 for side in shape) < _MAX_COUNT // 8

@@ -1,7 +1,8 @@
 """Where models come from: a catalog, a store on this machine, and what a model will cost here before it is fetched."""
 
-from limpide.hub.catalog import CATALOG, DEFAULT_MODEL, CatalogEntry
-from limpide.hub.licences import LICENCES, Acceptances, Licence
+from limpide.hub.acceptance import Acceptances
+from limpide.hub.catalog import CATALOG, DEFAULT_MODEL, CatalogEntry, HubEntry, PinnedEntry
+from limpide.hub.licences import LICENCES, Licence
 from limpide.hub.progress import Progress, Silent
 from limpide.hub.resolve import LocatedModel, resolve
 from limpide.hub.store import Installed, Store
@@ -12,9 +13,11 @@ __all__ = [
     "LICENCES",
     "Acceptances",
     "CatalogEntry",
+    "HubEntry",
     "Installed",
     "Licence",
     "LocatedModel",
+    "PinnedEntry",
     "Progress",
     "Silent",
     "Store",

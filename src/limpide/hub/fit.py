@@ -28,15 +28,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from limpide.core.errors import InvalidParameter
 from limpide.core.receipt import Numerics
-from limpide.hub.catalog import CATALOG
+from limpide.hub.catalog import CATALOG, CatalogEntry, HubEntry
 from limpide.hub.machine import Machine, measure_machine
 from limpide.hub.places import offline_requested
 from limpide.hub.reference import PREFIX, HubReference, cached, describe
-from limpide.hub.resolve import local_model
+from limpide.hub.resolve import local_model, where_is
 from limpide.hub.shape import ModelShape, context_from_config, shape_from_config
 from limpide.hub.store import Store
 
@@ -118,15 +118,11 @@ def fit(
 
 def predict(candidate: Candidate, machine: Machine, *, context: int, numerics: Numerics = "fast") -> Fit:
     """The prediction itself: the formulas above, and nothing else."""
-    shape = candidate.shape
-    exact = numerics == "exact"
-    weights = 4 * shape.parameters + candidate.file_bytes if exact and shape else candidate.file_bytes
-    per_token = shape.cache_values_per_token * CACHE_VALUE_BYTES[numerics] if shape else 0
-    activations = _activation_bytes(shape) if shape else 0
-    fixed = weights + activations + RUNTIME_BYTES
-    needed = fixed + per_token * context
-    room = int(_COMFORTABLE * machine.memory_available)
-    largest = max(0, (room - fixed) // per_token) if per_token else None
+    shape, exact = candidate.shape, numerics == "exact"
+    memory = memory_of(candidate, context=context, numerics=numerics)
+    per_token = _cache_bytes_per_token(candidate, numerics)
+    room = _room(machine.memory_available)
+    largest = max(0, (room - memory.total + per_token * context) // per_token) if per_token else None
     if largest is not None and candidate.context is not None:
         largest = min(largest, candidate.context)
     read = 4 * shape.parameters if exact and shape else candidate.read_bytes
@@ -134,11 +130,11 @@ def predict(candidate: Candidate, machine: Machine, *, context: int, numerics: N
         name=candidate.name,
         numerics=numerics,
         context=context,
-        fits="yes" if needed <= room else "tight" if needed <= machine.memory_available else "no",
-        memory_bytes=needed,
-        weights_bytes=weights,
-        cache_bytes=per_token * context if shape else None,
-        activation_bytes=activations if shape else None,
+        fits=verdict(memory.total, machine.memory_available),
+        memory_bytes=memory.total,
+        weights_bytes=memory.weights,
+        cache_bytes=memory.cache if shape else None,
+        activation_bytes=memory.activations if shape else None,
         runtime_bytes=RUNTIME_BYTES,
         memory_available=machine.memory_available,
         largest_context=largest,
@@ -150,12 +146,48 @@ def predict(candidate: Candidate, machine: Machine, *, context: int, numerics: N
     )
 
 
+class Memory(NamedTuple):
+    """Bytes that a model takes here."""
+
+    weights: int
+    cache: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        """All of it, the runtime included."""
+        return self.weights + self.cache + self.activations + RUNTIME_BYTES
+
+
+def memory_of(candidate: Candidate, *, context: int, numerics: Numerics = "fast") -> Memory:
+    """What a model with a full context takes; of one whose shape isn't known, the weights alone."""
+    shape = candidate.shape
+    if shape is None:
+        return Memory(candidate.file_bytes, 0, 0)
+    weights = candidate.file_bytes + (4 * shape.parameters if numerics == "exact" else 0)
+    return Memory(weights, _cache_bytes_per_token(candidate, numerics) * context, _activation_bytes(shape))
+
+
+def _cache_bytes_per_token(candidate: Candidate, numerics: Numerics) -> int:
+    return candidate.shape.cache_values_per_token * CACHE_VALUE_BYTES[numerics] if candidate.shape else 0
+
+
+def verdict(needed: int, available: int) -> Verdict:
+    """Whether so many bytes fit into the memory that is free."""
+    return "yes" if needed <= _room(available) else "tight" if needed <= available else "no"
+
+
+def _room(available: int) -> int:
+    return int(_COMFORTABLE * available)
+
+
 def look_at(reference: str, *, offline: bool = False, store: Store | None = None) -> Candidate:
     """What can be known of a model without fetching it."""
     if entry := CATALOG.get(reference):
-        here = (store or Store()).lookup(entry)
-        size = entry.size_bytes
-        return Candidate(entry.name, size, size, entry.shape, entry.context, 0 if here else size)
+        here = where_is(entry, store or Store())
+        if here is not None and isinstance(entry, HubEntry):
+            return _look_into(entry.name, here)
+        return of_catalog(entry, download=here is None)
     if reference.startswith(PREFIX):
         hub_reference = HubReference.parse(reference)
         if found := cached(hub_reference):
@@ -164,6 +196,13 @@ def look_at(reference: str, *, offline: bool = False, store: Store | None = None
         return Candidate(str(hub_reference), remote.size_bytes, remote.size_bytes, None, None, remote.size_bytes)
     path = local_model(reference)
     return _look_into(path.name, path)
+
+
+def of_catalog(entry: CatalogEntry, *, download: bool = True) -> Candidate:
+    """What the catalog alone says of a model."""
+    size = entry.size_bytes
+    read = size if entry.shape is None else round(size * (1 - _idle_share(entry.shape)))
+    return Candidate(entry.name, size, read, entry.shape, entry.context, size if download else 0)
 
 
 def _look_into(name: str, path: Path) -> Candidate:
@@ -201,6 +240,15 @@ def _count(shape: tuple[int, ...]) -> int:
     return total
 
 
+def _idle_share(shape: ModelShape) -> float:
+    """The part of the weights that a token doesn't need: the experts that are not chosen for it."""
+    if not shape.experts or not shape.experts_used:
+        return 0.0
+    rest = shape.parameters - shape.vocabulary * shape.hidden
+    routed = min(rest, 3 * shape.layers * shape.experts * shape.hidden * shape.feed_forward)
+    return routed * (1 - shape.experts_used / shape.experts) / shape.parameters
+
+
 def _activation_bytes(shape: ModelShape) -> int:
     chunk = PREFILL_CHUNK * (8 * shape.hidden + 3 * shape.feed_forward)
     return 4 * (chunk + 16 * shape.vocabulary)
@@ -213,9 +261,6 @@ def _generation_speed(read_bytes: float, shape: ModelShape | None, machine: Mach
 
 def _prompt_speed(shape: ModelShape, machine: Machine) -> float:
     head = shape.vocabulary * shape.hidden
-    weights = shape.parameters - head
-    if shape.experts and shape.experts_used:
-        routed = min(weights, 3 * shape.layers * shape.experts * shape.hidden * shape.feed_forward)
-        weights -= round(routed * (1 - shape.experts_used / shape.experts))
+    weights = shape.parameters - head - round(shape.parameters * _idle_share(shape))
     attention = 4 * shape.layers * shape.heads * shape.head_dim * PREFILL_CHUNK / 2
     return machine.matmul_flops * PROMPT_SHARE / (2 * max(weights, 1) + attention)

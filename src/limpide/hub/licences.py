@@ -1,16 +1,11 @@
-"""Licences as data: what a model's terms allow, what they ask, and whether they were accepted on this machine."""
+"""Licences as data: what a model's terms allow and ask, in plain words. Not legal advice; the terms decide."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from typing import Literal
 
-from limpide.core.errors import InvalidParameter, LicenceNotAccepted
-from limpide.hub.files import write_whole
-from limpide.hub.places import state_dir
+Commercial = Literal["yes", "limited", "no"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +22,42 @@ class Licence:
     needs_acceptance: bool
     """Whether the terms must be accepted before the first use."""
     obligations: tuple[str, ...]
-    """What the terms ask for, in plain words. Not legal advice; the terms decide."""
+    """What the terms ask for, beyond the fields below."""
     terms: str
     """Where the terms are published."""
+    commercial: Commercial = "yes"
+    """Whether one may earn money with it; `limited`: below a threshold, or within a use policy."""
+    user_limit: int | None = None
+    """Monthly active users of all one's products and services above which the publisher must be asked first."""
+    user_limit_at_release: bool = False
+    """Whether those users are counted once, when the model was released."""
+    display: str | None = None
+    """Words that have to be shown beside what is built with the model."""
+    name_prefix: str | None = None
+    """What the name of a model that is made from this one has to begin with."""
 
+    def plainly(self) -> tuple[str, ...]:
+        """Everything that is asked, one sentence each: what matters most comes first."""
+        said = []
+        if self.commercial == "no":
+            said.append("do not use the model to earn money: not in products, services or paid work")
+        if self.user_limit is not None:
+            had = "had, when the model was released," if self.user_limit_at_release else "have"
+            said.append(
+                f"if your products and services {had} more than {self.user_limit // 10**6} million users a month, "
+                "ask the publisher for a licence of your own first"
+            )
+        if self.display is not None:
+            said.append(f"show the words “{self.display}” where people use what you built with it")
+        if self.name_prefix is not None:
+            said.append(
+                "let the name of a model that you make from it, or from its answers, and pass on begin with "
+                f"“{self.name_prefix}”"
+            )
+        return (*said, *self.obligations)
+
+
+_KEEP_NOTICE = "pass the licence text and the copyright notice on with the weights"
 
 APACHE_2 = Licence(
     key="apache-2.0",
@@ -40,6 +67,26 @@ APACHE_2 = Licence(
     needs_acceptance=False,
     obligations=("pass the licence text and the notices on with the weights", "say what you changed"),
     terms="https://www.apache.org/licenses/LICENSE-2.0",
+)
+
+MIT = Licence(
+    key="mit",
+    spdx="MIT",
+    name="MIT License",
+    permissive=True,
+    needs_acceptance=False,
+    obligations=(_KEEP_NOTICE,),
+    terms="https://opensource.org/license/mit",
+)
+
+GPT_2 = Licence(
+    key="gpt-2",
+    spdx="LicenseRef-Modified-MIT",
+    name="Modified MIT License (GPT-2)",
+    permissive=True,
+    needs_acceptance=False,
+    obligations=(_KEEP_NOTICE, "its publisher asks (and does not demand) to say clearly what was written by GPT-2"),
+    terms="https://github.com/openai/gpt-2/blob/master/LICENSE",
 )
 
 GEMMA = Licence(
@@ -56,57 +103,98 @@ GEMMA = Licence(
         "Google may restrict use that breaks the terms",
     ),
     terms="https://ai.google.dev/gemma/terms",
+    commercial="limited",
 )
 
-LICENCES: dict[str, Licence] = {licence.key: licence for licence in (APACHE_2, GEMMA)}
+
+def _llama(version: str, *extra: str) -> Licence:
+    """Meta's community licences: versions differ in names, notices and a few clauses."""
+    return Licence(
+        key=f"llama{version}",
+        spdx=f"LicenseRef-Llama-{version}",
+        name=f"Llama {version} Community License Agreement",
+        permissive=False,
+        needs_acceptance=True,
+        obligations=(
+            f"do not use the model for what Meta's Llama {version} Acceptable Use Policy forbids",
+            "pass the agreement on with the weights, and a notice that says "
+            f"“Llama {version} is licensed under the Llama {version} Community License, Copyright © Meta Platforms, "
+            "Inc. All Rights Reserved.”",
+            *extra,
+            "the licence ends if you sue Meta over what the model or its results contain",
+        ),
+        terms=f"https://www.llama.com/llama{version.replace('.', '_')}/license/",
+        commercial="limited",
+        user_limit=700_000_000,
+        user_limit_at_release=True,
+        display="Built with Llama",
+        name_prefix="Llama",
+    )
 
 
-class Acceptances:
-    """The terms accepted on this machine, kept in one small file."""
+_NOT_IN_THE_EU = (
+    "who lives in the European Union, or has a company with its main seat there, gets no rights in the multimodal "
+    "models; to use products that contain one is allowed"
+)
 
-    def __init__(self, path: Path | None = None) -> None:
-        self.path = path or state_dir() / "accepted-licences.json"
+LLAMA_3_1 = _llama("3.1")
+LLAMA_3_2 = _llama("3.2")
+LLAMA_3_3 = _llama("3.3")
+LLAMA_4 = _llama("4", _NOT_IN_THE_EU)
 
-    def read(self) -> dict[str, str]:
-        """Accepted licence keys and when (ISO 8601). A missing or unreadable file accepts nothing."""
-        try:
-            found = json.loads(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        if not isinstance(found, dict):
-            return {}
-        return {key: when for key, when in found.items() if isinstance(key, str) and isinstance(when, str)}
+QWEN = Licence(
+    key="qwen",
+    spdx="LicenseRef-Qwen",
+    name="Qwen License Agreement",
+    permissive=False,
+    needs_acceptance=True,
+    obligations=(
+        "if you train or improve a model with it or with its answers and pass that model on, show “Built with Qwen” or "
+        "“Improved using Qwen” in its documentation",
+        "pass the agreement on with the weights, keep its notices, and mark the files that you changed",
+        "the licence ends if you sue Alibaba Cloud over what the model or its results contain",
+    ),
+    terms="https://huggingface.co/Qwen/Qwen2.5-72B-Instruct/blob/main/LICENSE",
+    commercial="limited",
+    user_limit=100_000_000,
+)
 
-    def accept(self, licence: Licence) -> None:
-        """Remember that the terms were accepted."""
-        accepted = self.read()
-        if licence.key not in accepted:
-            accepted[licence.key] = datetime.now(UTC).isoformat(timespec="seconds")
-            write_whole(self.path, json.dumps(accepted, indent=2, sort_keys=True).encode() + b"\n")
+QWEN_RESEARCH = Licence(
+    key="qwen-research",
+    spdx="LicenseRef-Qwen-Research",
+    name="Qwen Research License Agreement",
+    permissive=False,
+    needs_acceptance=True,
+    obligations=(
+        "use it for research and evaluation only; for anything commercial ask Alibaba Cloud for another licence",
+        "if you train or improve a model with it or with its answers and pass that model on, show “Built with Qwen” or "
+        "“Improved using Qwen” in its documentation",
+        "pass the agreement on with the weights, keep its notices, and mark the files that you changed",
+    ),
+    terms="https://huggingface.co/Qwen/Qwen2.5-3B-Instruct/blob/main/LICENSE",
+    commercial="no",
+)
 
+MISTRAL_RESEARCH = Licence(
+    key="mrl",
+    spdx="LicenseRef-MRL",
+    name="Mistral AI Research License",
+    permissive=False,
+    needs_acceptance=True,
+    obligations=(
+        "use it, what you make from it and its answers for research only; for anything else ask Mistral AI for a "
+        "commercial licence",
+        "pass what you make from it on under the same terms only, with a copy of them, and say what you changed",
+    ),
+    terms="https://mistral.ai/licenses/MRL-0.1.md",
+    commercial="no",
+)
 
-def known(keys: Iterable[str]) -> frozenset[str]:
-    """Check keys given to `--accept-licence`. Raises InvalidParameter for one that nobody knows."""
-    checked = frozenset(key.strip().lower() for key in keys)
-    for key in sorted(checked - LICENCES.keys()):
-        raise InvalidParameter("accept-licence", key, "one of " + ", ".join(sorted(LICENCES)))
-    return checked
-
-
-def require_accepted(licence: Licence, model: str, accepting: frozenset[str], acceptances: Acceptances) -> None:
-    """Pass if the terms need no acceptance, were accepted before, or are accepted now (and remember it).
-
-    Raises LicenceNotAccepted, naming the terms and how to accept them.
-    """
-    if not licence.needs_acceptance:
-        return
-    if licence.key in accepting:
-        acceptances.accept(licence)
-    elif licence.key not in acceptances.read():
-        asked = "".join(f"\n  - {line}" for line in licence.obligations)
-        raise LicenceNotAccepted(
-            f"{model} comes under the {licence.name} ({licence.terms}), which nobody accepted on this machine yet. "
-            f"In short:{asked}",
-            expected="the terms read and accepted once",
-            hint=f"add --accept-licence {licence.key}",
-        )
+LICENCES: dict[str, Licence] = {
+    licence.key: licence
+    for licence in (
+        *(APACHE_2, MIT, GPT_2, GEMMA),
+        *(LLAMA_3_1, LLAMA_3_2, LLAMA_3_3, LLAMA_4),
+        *(QWEN, QWEN_RESEARCH, MISTRAL_RESEARCH),
+    )
+}

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from limpide.core.errors import ModelFileMissing, UnknownModel
-from limpide.hub.catalog import CATALOG, CatalogEntry, nearest
-from limpide.hub.licences import Acceptances, known, require_accepted
+from limpide.hub.acceptance import Acceptances, known, require_accepted
+from limpide.hub.catalog import CATALOG, CatalogEntry, HubEntry, PinnedEntry, nearest
 from limpide.hub.places import offline_requested
 from limpide.hub.progress import Progress, Silent
-from limpide.hub.reference import PREFIX, HubReference, obtain
+from limpide.hub.reference import PREFIX, HubReference, cached, obtain
 from limpide.hub.store import Store
+
+_SHOWN = 5
+"""Names of models that a message lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +57,31 @@ def resolve(
     progress = progress or Silent()
     accepting = known((*accept_licences, *os.environ.get("LIMPIDE_ACCEPT_LICENCE", "").replace(",", " ").split()))
     if entry := CATALOG.get(reference):
-        require_accepted(entry.licence, entry.name, accepting, acceptances or Acceptances())
-        found = (store or Store()).pull(entry, offline=offline, progress=progress)
-        return LocatedModel(entry.name, found.path, entry, found.sha256, entry.licence.spdx)
+        for licence in entry.licences:
+            require_accepted(licence, entry.name, accepting, acceptances or Acceptances())
+        if isinstance(entry, PinnedEntry):
+            found = (store or Store()).pull(entry, offline=offline, progress=progress)
+            return LocatedModel(entry.name, found.path, entry, found.sha256, entry.licence.spdx)
+        if isinstance(entry, HubEntry):
+            model = obtain(entry.weights, offline=offline, progress=progress, refresh=refresh)
+            return LocatedModel(entry.name, model.path, entry, model.sha256, entry.licence.spdx)
     if reference.startswith(PREFIX):
         hub_reference = HubReference.parse(reference)
         model = obtain(hub_reference, offline=offline, progress=progress, refresh=refresh)
         return LocatedModel(str(hub_reference), model.path, None, model.sha256, model.licence)
     path = local_model(reference)
     return LocatedModel(path.stem if path.is_file() else path.resolve().name, path)
+
+
+def where_is(entry: CatalogEntry, store: Store) -> Path | None:
+    """A model's file or folder, if it is on this machine. Sends nothing and reads no weights."""
+    if isinstance(entry, PinnedEntry):
+        found = store.lookup(entry)
+        return found.path if found else None
+    if isinstance(entry, HubEntry):
+        model = cached(entry.weights)
+        return model.path if model else None
+    return None
 
 
 def local_model(reference: str) -> Path:
@@ -110,4 +129,5 @@ def unknown_model(name: str) -> UnknownModel:
 
 
 def _names() -> str:
-    return "a model that Limpide knows: " + ", ".join(CATALOG)
+    smallest = sorted(CATALOG.values(), key=lambda entry: entry.size_bytes)[:_SHOWN]
+    return f"{', '.join(entry.name for entry in smallest)}, or another of `limpide models list`"

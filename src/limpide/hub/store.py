@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from limpide.core.errors import ChecksumMismatch, DiskFull, DownloadFailed, LimpideError, OfflineError
-from limpide.hub.catalog import CatalogEntry
+from limpide.hub.catalog import PinnedEntry
 from limpide.hub.files import disk_full, free_bytes, remove_tree, room_on, sha256_of, sync_directory, write_whole
 from limpide.hub.places import cache_dir
 from limpide.hub.progress import Progress, Silent
@@ -54,7 +54,7 @@ class Store:
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or cache_dir()
 
-    def lookup(self, entry: CatalogEntry) -> Installed | None:
+    def lookup(self, entry: PinnedEntry) -> Installed | None:
         """The model if it is here and whole. Sends nothing; costs one small read unless the file was touched."""
         found = self._read(self._home(entry))
         if found is None or found.sha256 != entry.sha256 or found.size_bytes != entry.size_bytes:
@@ -73,7 +73,7 @@ class Store:
                 self._write(self._home(entry), found)
         return found
 
-    def pull(self, entry: CatalogEntry, *, offline: bool = False, progress: Progress | None = None) -> Installed:
+    def pull(self, entry: PinnedEntry, *, offline: bool = False, progress: Progress | None = None) -> Installed:
         """Make sure that the model is here. Waits if another process is already fetching it.
 
         Raises OfflineError, DiskFull, ChecksumMismatch or DownloadFailed; nothing is left behind but, after a failed
@@ -95,7 +95,7 @@ class Store:
                 )
             return self._fetch(entry, progress)
 
-    def verify(self, entry: CatalogEntry) -> bool:
+    def verify(self, entry: PinnedEntry) -> bool:
         """Read the whole file again and compare. A wrong one loses its record, so that the next pull replaces it."""
         found = self.lookup(entry)
         if found and sha256_of(found.path) == found.sha256:
@@ -109,7 +109,7 @@ class Store:
         found = (self._read(home) for home in homes)
         return sorted((m for m in found if m is not None and m.path.exists()), key=lambda m: m.name)
 
-    def remove(self, entry: CatalogEntry) -> Installed | None:
+    def remove(self, entry: PinnedEntry) -> Installed | None:
         """Forget a model and whatever a broken download left of it. A file kept by someone else stays where it is."""
         with self._locked(entry, Silent()):
             home = self._home(entry)
@@ -119,20 +119,20 @@ class Store:
             remove_tree(self._partial(entry))
             return found
 
-    def _key(self, entry: CatalogEntry) -> str:
+    def _key(self, entry: PinnedEntry) -> str:
         key = f"{entry.name}-{entry.sha256[:12]}"
         if not _KEY.fullmatch(key):
             raise ValueError(f"not a fit name for a directory: {key}")
         return key
 
-    def _home(self, entry: CatalogEntry) -> Path:
+    def _home(self, entry: PinnedEntry) -> Path:
         return self.root / "models" / self._key(entry)
 
-    def _partial(self, entry: CatalogEntry) -> Path:
+    def _partial(self, entry: PinnedEntry) -> Path:
         return self.root / "partial" / self._key(entry)
 
     @contextlib.contextmanager
-    def _locked(self, entry: CatalogEntry, progress: Progress) -> Iterator[None]:
+    def _locked(self, entry: PinnedEntry, progress: Progress) -> Iterator[None]:
         """One process at a time per model. The system gives the lock back if its holder is killed."""
         from filelock import FileLock, Timeout
 
@@ -150,7 +150,7 @@ class Store:
         finally:
             lock.release()
 
-    def _adopt(self, entry: CatalogEntry) -> Installed | None:
+    def _adopt(self, entry: PinnedEntry) -> Installed | None:
         """Take what is already here: a file that lost its record, or one that a source's own cache holds."""
         home = self._home(entry)
         own = home / entry.filename
@@ -162,7 +162,7 @@ class Store:
                 return self._register(entry, path, source=source.label, in_place=True)
         return None
 
-    def _fetch(self, entry: CatalogEntry, progress: Progress) -> Installed:
+    def _fetch(self, entry: PinnedEntry, progress: Progress) -> Installed:
         failures: list[Exception] = []
         for source in entry.sources:
             try:
@@ -173,7 +173,7 @@ class Store:
                     progress.message(f"{_first_line(error)}; trying the next source")
         raise _verdict(entry, failures)
 
-    def _fetch_from(self, source: Source, entry: CatalogEntry, progress: Progress) -> Installed:
+    def _fetch_from(self, source: Source, entry: PinnedEntry, progress: Progress) -> Installed:
         directory, needed = source.room_needed(entry.size_bytes, self.root)
         scratch = self._partial(entry)
         if free_bytes(directory) + _bytes_of(scratch) < needed + _MARGIN_BYTES:
@@ -202,7 +202,7 @@ class Store:
         remove_tree(scratch)
         return installed
 
-    def _check(self, source: Source, path: Path, entry: CatalogEntry) -> None:
+    def _check(self, source: Source, path: Path, entry: PinnedEntry) -> None:
         size = path.stat().st_size
         digest = sha256_of(path) if size == entry.size_bytes else None
         if digest == entry.sha256:
@@ -216,7 +216,7 @@ class Store:
             hint="pull again; if it happens again, the source or the network on the way changes files: report it",
         )
 
-    def _move_home(self, ready: Path, entry: CatalogEntry) -> Path:
+    def _move_home(self, ready: Path, entry: PinnedEntry) -> Path:
         """Put a checked directory in its place, by one rename, and make that durable."""
         home = self._home(entry)
         home.parent.mkdir(parents=True, exist_ok=True)
@@ -226,7 +226,7 @@ class Store:
         sync_directory(home.parent)
         return home / entry.filename
 
-    def _register(self, entry: CatalogEntry, path: Path, *, source: str, in_place: bool) -> Installed:
+    def _register(self, entry: PinnedEntry, path: Path, *, source: str, in_place: bool) -> Installed:
         """Write the record that makes a model whole."""
         installed = Installed(
             name=entry.name,
@@ -264,7 +264,7 @@ class Store:
         return found if fits else None
 
 
-def _is_wanted(path: Path, entry: CatalogEntry) -> bool:
+def _is_wanted(path: Path, entry: PinnedEntry) -> bool:
     try:
         return path.stat().st_size == entry.size_bytes and sha256_of(path) == entry.sha256
     except OSError:
@@ -279,7 +279,7 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
-def _verdict(entry: CatalogEntry, failures: list[Exception]) -> LimpideError:
+def _verdict(entry: PinnedEntry, failures: list[Exception]) -> LimpideError:
     """One error for all sources: the one that a person can do most about, with what each source said."""
     for kind in (ChecksumMismatch, DiskFull):
         for error in failures:

@@ -54,6 +54,8 @@ class LatentAttention(nn.Module):
         rotation = step.rotations[spec.rope]
         nope, rope = q[..., : spec.nope_dim], q[..., spec.nope_dim :]
         q = torch.cat((_each_head(self.k_up, nope), rotate(rope, rotation)), dim=-1)
+        if spec.q_temperature is not None:
+            q = q * step.temperature(spec.q_temperature)
         stored = torch.cat((latent[:, None], rotate(key[:, None], rotation)), dim=-1)
         heads = _each_head(self.v_up, self._attend(q, stored, step))
         if taps is not None:

@@ -243,6 +243,8 @@ class LatentAttentionSpec:
     mask: MaskSpec = field(default_factory=MaskSpec)
     bias: bool = False
     """On the projections down to the latents and on the output projection."""
+    q_temperature: QueryTemperature | None = None
+    """What queries are multiplied by after rope (Mistral 4)."""
     joint_up: bool = True
     """One matrix for the keys and values of all heads. False: two, per head, and the keys' is transposed."""
 

@@ -18,6 +18,7 @@ from limpide.models import (
     llama,
     llama4,
     mistral,
+    mistral4,
     mixtral,
     phi3,
     qwen2,
@@ -55,6 +56,7 @@ FAMILIES: tuple[Family, ...] = (
     granite_moe.FAMILY,
     llama4.FAMILY,
     deepseek3.FAMILY,
+    mistral4.FAMILY,
     qwen3_next.FAMILY,
     qwen3_5.FAMILY,
 )

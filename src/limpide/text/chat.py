@@ -11,7 +11,7 @@ from typing import Any
 from limpide.core.errors import TemplateError
 from limpide.core.messages import Message, Tool, ToolCall
 from limpide.text.template import ChatTemplate
-from limpide.text.thinking import THINKING_MARKERS
+from limpide.text.thinking_dialects import THINKING_MARKERS
 from limpide.text.tokenizer import Tokenizer
 
 
@@ -22,24 +22,28 @@ def encode_chat(
     *,
     tools: Sequence[Tool] = (),
     add_generation_prompt: bool = True,
-    suffix: str = "",
+    suffix: str | Callable[[str], str] = "",
+    rewrite: Callable[[Sequence[Message], Sequence[Tool]], Sequence[Message]] | None = None,
     **kwargs: Any,
 ) -> list[int]:
     """Token ids of a conversation under its template, ready to be continued by the model.
 
-    `suffix` is trusted text that follows the rendered prompt. Only the template and it bring special tokens:
-    what looks like one in a message, a tool or a tool call is encoded as the characters it consists of. The one
+    `suffix` is trusted text that follows the rendered prompt, or makes it from the prompt; what `rewrite` adds to the
+    messages is trusted, too; other `kwargs` are for `ChatTemplate.render`. Only these and the template bring special
+    tokens: what looks like one in a message, a tool or a tool call is encoded as the characters it consists of. The one
     exception are the thinking tags in an assistant's earlier turns, which are what they look like.
     Raises TemplateError as `ChatTemplate.render` does.
     """
     shield = _Shield(tokenizer)
+    shielded: Sequence[Message] = [shield.message(message) for message in messages]
+    shown = [shield.tool(tool) for tool in tools]
     prompt = template.render(
-        [shield.message(message) for message in messages],
-        tools=[shield.tool(tool) for tool in tools],
+        rewrite(shielded, shown) if rewrite else shielded,
+        tools=shown,
         add_generation_prompt=add_generation_prompt,
         **kwargs,
     )
-    return shield.encode(prompt + suffix)
+    return shield.encode(prompt + (suffix if isinstance(suffix, str) else suffix(prompt)))
 
 
 def render_chat(template: ChatTemplate, messages: Sequence[Message], *, suffix: str = "", **kwargs: Any) -> str:

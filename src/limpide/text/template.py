@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,16 @@ _OUT_OF_TIME = {-int(getattr(signal, name)) for name in ("SIGPROF", "SIGKILL") i
 """Exit codes of a worker that the kernel or our clock ended (1 is what TerminateProcess leaves on Windows)."""
 _WORKER = Path(__file__).with_name("template_worker.py")
 _HINT = "the model's chat template is at fault; use another file of the model, or continue raw text without a template"
+
+
+@dataclass(frozen=True, slots=True)
+class CallForm:
+    """In which form a template takes an assistant's message that calls tools: their authors did not agree."""
+
+    arguments_as_text: bool = False
+    """Arguments as JSON text, in place of an object."""
+    empty_content: str | None = ""
+    """What stands for no content."""
 
 
 class ChatTemplate:
@@ -53,18 +64,25 @@ class ChatTemplate:
         messages: Sequence[Message],
         *,
         tools: Sequence[Tool] = (),
+        tools_key: str = "tools",
+        form: CallForm = CallForm(),
         add_generation_prompt: bool = True,
         **kwargs: Any,
     ) -> str:
         """The prompt as text. `kwargs` are the template's own switches, for example `enable_thinking`.
 
+        tools_key: the variable in which the template looks for tools; empty if it has none.
+
         Raises TemplateError if the template refuses the conversation (with its message), fails, is unsafe, takes longer
         than `PROCESSOR_SECONDS`, or needs too much memory.
         """
+        forms = [tool_as_dict(tool) for tool in tools]
+        given = {tools_key: [form["function"] for form in forms]} if tools_key not in ("tools", "") else {}
         context = {
             **kwargs,
-            "messages": [message_as_dict(message) for message in messages],
-            "tools": [tool_as_dict(tool) for tool in tools] or None,
+            **given,
+            "messages": [message_as_dict(message, form) for message in messages],
+            "tools": (forms if tools_key == "tools" else None) or None,
             "documents": None,
             "add_generation_prompt": add_generation_prompt,
             "bos_token": self.bos_token,
@@ -73,17 +91,21 @@ class ChatTemplate:
         return _renderer.render(self.source, context)
 
 
-def message_as_dict(message: Message) -> dict[str, Any]:
+def message_as_dict(message: Message, call_form: CallForm = CallForm()) -> dict[str, Any]:
     """A message in the form that templates expect."""
     form: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.thinking is not None:
         form["reasoning_content"] = form["thinking"] = message.thinking
     if message.tool_calls:
+        form["content"] = message.content or call_form.empty_content
         form["tool_calls"] = [
             {
                 "id": call.id,
                 "type": "function",
-                "function": {"name": call.name, "arguments": _arguments(call.arguments)},
+                "function": {
+                    "name": call.name,
+                    "arguments": call.arguments if call_form.arguments_as_text else _arguments(call.arguments),
+                },
             }
             for call in message.tool_calls
         ]

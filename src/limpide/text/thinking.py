@@ -1,20 +1,20 @@
-"""How each kind of model is asked to think, and how its thinking is told from its answer.
+"""How a model is asked to think, and how its thinking is told from its answer.
 
-A dialect is data: a row of `DIALECTS`. What it prepares for one request is a `Prepared`: messages, switches for the
-chat template, a suffix that opens the assistant's turn, and the plan by which the engine enforces the budget.
+A dialect is data: a row of `thinking_dialects.DIALECTS`. What it makes of one request is a `Prepared`; when the prompt
+is rendered, that says how the assistant's turn is opened and gives the plan by which the engine enforces the budget.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from limpide.core.errors import InvalidParameter, ThinkingUnsupported
+from limpide.core.errors import ThinkingUnsupported
 from limpide.core.messages import Message
-from limpide.core.thinking import Capability, Thinking
+from limpide.core.thinking import BUDGETS, Capability, Effort, Thinking
+from limpide.text.channels import ChannelFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +31,52 @@ class ThinkingPlan:
     """Text with which the model ends its thinking."""
     forced_close: str = ""
     """What the engine appends when the budget is reached, or at the end of turn inside thinking; the answer follows."""
+    insisting_close: str = ""
+    """What it appends from the second time on, if a first close leaves the model free to think again."""
     eos_closes: bool = False
     """An end of turn inside thinking closes it instead of ending the answer."""
+    answer_open: str | None = None
+    """Text with which the model opens its answer after thinking; it is not part of it."""
+    answer_close: str | None = None
+    """Text with which it then ends its answer."""
+    channels: ChannelFormat | None = None
+    """The turn is made of messages on channels, in place of all markers above."""
+    begun: str = ""
+    """With channels: what the request has already written of the turn."""
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """All text of structure."""
+        tags = (self.open_marker, self.close_marker, self.answer_open, self.answer_close)
+        return (*filter(None, tags), *(self.channels.markers if self.channels else ()))
 
 
 NO_THINKING: Final = ThinkingPlan()
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """One request as a dialect puts it."""
+class Turn:
+    """How the assistant's turn begins."""
 
-    messages: tuple[Message, ...]
-    template_kwargs: dict[str, Any] = field(default_factory=dict)
     suffix: str = ""
     """Follows the rendered prompt; trusted text, in which special tokens count."""
     plan: ThinkingPlan = NO_THINKING
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One request as a dialect puts it."""
+
+    dialect: ThinkingDialect
+    thinking: Thinking
+    messages: tuple[Message, ...]
+    template_kwargs: dict[str, Any] = field(default_factory=dict)
     note: str | None = None
     """What a receipt should say beyond what was asked, for example that off is only emulated."""
+
+    def turn(self, prompt: str, *, tools: bool = False) -> Turn:
+        """The beginning of the turn after this rendered prompt. tools: the model may call some."""
+        return (self.dialect.turn_on if self.thinking.enabled else self.dialect.turn_off)(prompt, self.thinking, tools)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,112 +89,88 @@ class ThinkingDialect:
     close: str | None = None
     on: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     off: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    effort_key: str | None = None
+    """A switch of the template that takes low, medium or high."""
     on_suffix: str = ""
+    """Opens the thinking, unless the template has."""
     off_suffix: str = ""
+    """An empty block in its place, for models that always think."""
     forced_close: str = ""
     eos_closes: bool = False
+    answer_open: str | None = None
+    answer_close: str | None = None
+    channels: ChannelFormat | None = None
+    answer_channel: str = ""
+    """With channels: the header that opens the answer, left out where the model may also call tools."""
+    turn_ends: tuple[str, ...] = ()
+    """Strings that end the turn of a model that has no token for it."""
+    drops_thinking: bool = False
+    """The thinking of earlier turns is taken out here; otherwise the template decides what the model sees of it."""
 
     def prepare(self, messages: Sequence[Message], thinking: Thinking) -> Prepared:
         """The request in this dialect. Raises ThinkingUnsupported if a base model is asked to think."""
-        messages = tuple(messages)
+        messages = tuple(map(self._without_thinking, messages) if self.drops_thinking else messages)
+        effort = {self.effort_key: _effort(thinking)} if self.effort_key else {}
         if not thinking.enabled:
             emulated = self.capability is Capability.ALWAYS
-            return Prepared(
-                messages,
-                dict(self.off),
-                self.off_suffix,
-                note="this model always thinks: off is emulated by an empty thinking block" if emulated else None,
-            )
+            note = "this model always thinks: off is emulated by an empty thinking block" if emulated else None
+            return Prepared(self, thinking, messages, {**effort, **self.off}, note)
         if self.capability is Capability.NONE:
             raise ThinkingUnsupported(
                 f"this is a base model, which can't think as asked ({thinking})",
                 expected="thinking off",
                 hint="--think off, or an instruction-tuned model",
             )
-        plan = ThinkingPlan(
-            budget=thinking.budget,
-            starts_thinking=True,
+        note = "this model was never taught to think: it is asked for steps" if self.eos_closes else None
+        return Prepared(self, thinking, messages, {**effort, **self.on}, note)
+
+    def turn_on(self, prompt: str, thinking: Thinking, tools: bool) -> Turn:
+        """A turn that begins with thinking."""
+        plan = replace(self._plan(tools), budget=thinking.budget)
+        opened = self._is_open(prompt)
+        suffix = "" if opened else self.on_suffix
+        return Turn(suffix, replace(plan, starts_thinking=opened or bool(suffix), begun=suffix))
+
+    def turn_off(self, prompt: str, _thinking: Thinking, tools: bool) -> Turn:
+        """A turn without thinking. Should the model open some all the same, the engine closes it at once."""
+        if self.open is None and self.channels is None:
+            return Turn()
+        plan = replace(self._plan(tools), answer_open=None, answer_close=None)
+        suffix = self.off_suffix
+        if self._is_open(prompt):
+            suffix = self.forced_close
+        elif self.channels and not tools:
+            suffix += self.answer_channel
+        return Turn(suffix, replace(plan, begun=suffix))
+
+    def _plan(self, tools: bool) -> ThinkingPlan:
+        close = self.forced_close + ("" if tools else self.answer_channel)
+        return ThinkingPlan(
             open_marker=self.open,
             close_marker=self.close,
-            forced_close=self.forced_close,
+            forced_close=close,
+            insisting_close=self.forced_close + self.answer_channel,
             eos_closes=self.eos_closes,
+            answer_open=self.answer_open,
+            answer_close=self.answer_close,
+            channels=self.channels,
         )
-        note = "this model was never taught to think: it is asked for steps" if self.eos_closes else None
-        return Prepared(messages, dict(self.on), self.on_suffix, plan, note)
+
+    def _is_open(self, prompt: str) -> bool:
+        """Whether the template has opened the thinking."""
+        return self.open is not None and prompt.rstrip().endswith(self.open.rstrip())
+
+    def _without_thinking(self, message: Message) -> Message:
+        content = message.content
+        if message.role == "assistant" and self.close and self.close in content:
+            content = content.split(self.close)[-1].lstrip()
+        return replace(message, content=content, thinking=None)
 
 
-def _tags(name: str, tag: str = "think", **settings: Any) -> ThinkingDialect:
-    """Thinking between `<tag>` and `</tag>`; the request opens it, so that it is there whatever the model would do."""
-    return ThinkingDialect(
-        name,
-        open=f"<{tag}>",
-        close=f"</{tag}>",
-        forced_close=f"\n</{tag}>\n\n",
-        **{"on_suffix": f"<{tag}>\n", "capability": Capability.NATIVE, **settings},
-    )
-
-
-_EMPTY_BLOCK: Final = "<think>\n\n</think>\n\n"
-
-DIALECTS: Final[Mapping[str, ThinkingDialect]] = MappingProxyType(
-    {
-        dialect.name: dialect
-        for dialect in (
-            ThinkingDialect("none", Capability.NONE),
-            # Two-stage zero-shot chain of thought (arXiv:2205.11916): the turn is opened with a call for steps, and the
-            # answer is drawn out after them by a second phrase. The model does not know that it thinks, so an end of
-            # turn ends its steps and not its answer.
-            ThinkingDialect(
-                "prompted",
-                Capability.PROMPTED,
-                close="\n\nFinal answer:",
-                on_suffix="Let's think step by step.\n\n",
-                forced_close="\n\nFinal answer:",
-                eos_closes=True,
-            ),
-            _tags("think-tags", on={"enable_thinking": True}, off={"enable_thinking": False}),
-            # The template has written the opening tag when generation begins.
-            _tags("think-tags-opened", on={"enable_thinking": True}, off={"enable_thinking": False}, on_suffix=""),
-            _tags("think-tags-always", capability=Capability.ALWAYS, off_suffix=_EMPTY_BLOCK),
-            _tags(
-                "think-tags-always-opened",
-                capability=Capability.ALWAYS,
-                on_suffix="",
-                off_suffix="\n</think>\n\n",
-            ),
-            _tags("deepseek-v3.1", on={"thinking": True}, off={"thinking": False}, on_suffix=""),
-        )
-    }
-)
-
-THINKING_MARKERS: Final = tuple(sorted({m for d in DIALECTS.values() for m in (d.open, d.close) if m and "<" in m}))
-"""Markers that an assistant's earlier turns may hold, and that templates look for in them."""
-
-
-def dialect_for(name: str) -> ThinkingDialect:
-    """Dialect of a name. Raises InvalidParameter."""
-    try:
-        return DIALECTS[name]
-    except KeyError:
-        raise InvalidParameter("thinking dialect", name, ", ".join(DIALECTS)) from None
-
-
-def detect_dialect(template_source: str | None, architecture: str = "") -> ThinkingDialect:
-    """Dialect of a model that no catalog describes, read from its chat template.
-
-    Without a template it is taken for a base model; with one that knows no thinking it is prompted.
-    """
-    if not template_source:
-        return DIALECTS["none"]
-    if "<think>" not in template_source and "</think>" not in template_source:
-        return DIALECTS["prompted"]
-    opened = _OPENED.search(template_source) is not None
-    if "enable_thinking" in template_source:
-        return DIALECTS["think-tags-opened" if opened else "think-tags"]
-    if re.search(r"\bthinking\s+is\s+defined|\bif\s+thinking\b|\bnot\s+thinking\b", template_source):
-        return DIALECTS["deepseek-v3.1"]
-    return DIALECTS["think-tags-always-opened" if opened else "think-tags-always"]
-
-
-_OPENED = re.compile(r"<think>(?:\\n|\s)*['\"]?\s*[-+]?(?:\}\}|%\}|\{%|\Z)")
-"""The opening tag with nothing after it in its string: what a template writes to let the model go on."""
+def _effort(thinking: Thinking) -> str:
+    """The dial in three steps: the lowest one whose budget covers what is asked."""
+    budget = thinking.budget
+    for effort in (Effort.LOW, Effort.MEDIUM):
+        if budget is not None and budget <= (BUDGETS[effort] or 0):
+            return effort.value
+    return Effort.HIGH.value

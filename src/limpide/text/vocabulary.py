@@ -115,7 +115,18 @@ END_TOKENS: Final = frozenset(
             "<|eom|>",
             "<|end|>",
         ),
-        *("<|return|>", "<|call|>", "<end_of_turn>", "<turn|>", "<eos>", "<EOT>", "<|EOT|>", "[EOT]", "[EOS]"),
+        *(
+            "<|return|>",
+            "<|call|>",
+            "<end_of_turn>",
+            "<turn|>",
+            "<|tool_response>",
+            "<eos>",
+            "<EOT>",
+            "<|EOT|>",
+            "[EOT]",
+            "[EOS]",
+        ),
         *("<｜end▁of▁sentence｜>", "<end_of_utterance>", "<|END_OF_TURN_TOKEN|>", "<|END_RESPONSE|>"),
     )
 )
@@ -126,8 +137,9 @@ def end_ids(control: Mapping[str, int], declared: Iterable[int | None]) -> froze
     """Every token that ends an answer: those that the file declares, and those known by their text."""
     ids = {number for number in declared if number is not None}
     known = {text: number for text, number in control.items() if text in END_TOKENS}
-    if "<|return|>" in known and "<|call|>" in known and known.get("<|end|>") not in ids:
-        known.pop("<|end|>", None)  # in the harmony format it ends a message, and the turn goes on
+    if "<|return|>" in known and "<|call|>" in known:
+        # In the harmony format it ends a message and the turn goes on, even if a file declares it an end.
+        ids.discard(known.pop("<|end|>", -1))
     return frozenset(ids | set(known.values()))
 
 

@@ -119,7 +119,7 @@ def test_terms_are_asked_for_and_shown(capsys: pytest.CaptureFixture[str]) -> No
         (["models", "show", "hf:org/name"], 3, "offline"),
         (["models", "rm", "hf:org/name"], 2, "in place"),
         (["models", "rm", "nobody"], 2, "no model is called"),
-        (["models", "pull", "tiny", "--accept-licence", "mit"], 2, "gemma"),
+        (["models", "pull", "tiny", "--accept-licence", "wtfpl"], 2, "gemma"),
         (["fit", "nobody"], 2, "no model is called"),
         (["fit", "tiny", "--context", "99999"], 2, "1 to 8192"),
     ],
@@ -153,3 +153,89 @@ def test_fit_says_it_plainly(capsys: pytest.CaptureFixture[str], home: Path) -> 
     assert found["machine"]["read_bandwidth"] > 0
     assert found["download_bytes"] == CATALOG["gemma3-270m"].size_bytes
     assert not home.exists()
+
+
+def columns_of(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]
+
+
+def test_the_list_fits_a_terminal_and_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", "list"]) == 0
+    said = capsys.readouterr()
+    rows = columns_of(said.out)
+    assert rows[0] == ["NAME", "SIZE", "FITS", "CONTEXT", "THINKING", "LICENCE", "HERE"]
+    assert len(rows) == len(CATALOG) + 1
+    assert max(map(len, said.out.splitlines())) <= 80
+    assert "\x1b" not in said.out + said.err
+    assert "of memory are free" in said.err
+    sizes = [CATALOG[row[0]].size_bytes for row in rows[1:]]
+    assert sizes == sorted(sizes)
+
+
+def test_the_list_says_what_fits_into_the_memory_that_is_free(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limpide.cli.models.memory", lambda: (16 * 10**9, 8 * 10**9))
+    run(["models", "list", "--json"])
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+    assert [rows[name]["fits"] for name in ("smollm2-135m", "qwen3-8b", "qwen3-32b", "deepseek-r1")] == [
+        *("yes", "yes", "no", "no")
+    ]
+    for row in rows.values():
+        assert row["fits"] == (
+            "yes" if row["memory_bytes"] <= 7.2e9 else "tight" if row["memory_bytes"] <= 8e9 else "no"
+        )
+        assert row["size_is_estimate"] == (row["name"] not in ("smollm2-135m", "gemma3-270m", "tiny", "tiny-gemma"))
+
+
+def test_the_list_needs_no_network_and_measures_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import socket
+
+    def forbidden(*arguments: object, **options: object) -> None:
+        pytest.fail("a list of what is known reached out, or took its time")
+
+    monkeypatch.setattr(socket.socket, "connect", forbidden)
+    monkeypatch.setattr(socket, "getaddrinfo", forbidden)
+    monkeypatch.setattr("limpide.hub.fit.measure_machine", forbidden)
+    monkeypatch.setattr("limpide.formats.open_checkpoint", forbidden)
+    assert run(["models", "list"]) == 0
+    assert "deepseek-r1" in capsys.readouterr().out
+
+
+def test_show_tells_obligations_in_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(["models", "show", "r1-distill-llama-70b"]) == 0
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 80
+    flat = " ".join(said.split())
+    for words in (
+        "MIT License (MIT), permissive",
+        "and Llama 3.3 Community License Agreement",
+        "more than 700 million users a month",
+        "“Built with Llama”",
+        "not yet; --accept-licence llama3.3 accepts them",
+        "bartowski/DeepSeek-R1-Distill-Llama-70B-GGUF (branch main)",
+        "checked with the one that the hub states",
+        "~43.2 GB",
+    ):
+        assert words in flat, words
+    monkeypatch.setenv("COLUMNS", "40")
+    run(["models", "show", "qwen2.5-3b"])
+    assert "not commercial" in " ".join(capsys.readouterr().out.split())
+
+
+def test_show_as_json_has_the_licence_as_a_record(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["models", "show", "r1-distill-llama-70b", "--json"])
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["licence"]["spdx"], shown["permissive"], shown["sha256"]) == ("MIT", False, None)
+    (base,) = shown["base_licences"]
+    assert (base["user_limit"], base["display"], base["accepted"]) == (700_000_000, "Built with Llama", None)
+
+
+def test_what_another_cache_keeps_is_not_removed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", "rm", "qwen3-8b"]) == 2
+    assert "models--Qwen--Qwen3-8B-GGUF" in capsys.readouterr().err

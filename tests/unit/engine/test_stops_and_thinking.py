@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from limpide.engine.stops import StopFilter
 from limpide.engine.thinking import Phase, ThinkingGate
+from limpide.text import ThinkingPlan
 
 
 def run(stops: tuple[str, ...], pieces: list[str]) -> tuple[str, str | None]:
@@ -47,7 +47,7 @@ def test_text_is_held_only_as_long_as_it_may_become_a_stop() -> None:
 
 def gate(budget: int | None = None, **plan: Any) -> ThinkingGate:
     fields = {"starts_thinking": True, "open_marker": None, "close_marker": "</t>", "forced_close": "\n</t>\n\n"}
-    return ThinkingGate(SimpleNamespace(**(fields | plan)), budget)  # type: ignore[arg-type]
+    return ThinkingGate(ThinkingPlan(**(fields | plan)), budget)  # type: ignore[arg-type]
 
 
 def feed(g: ThinkingGate, pieces: list[str]) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tinymodel import everything_in, make_entry, make_wheel, one_wheel, part_of
 
-from limpide.hub import CatalogEntry, Store
+from limpide.hub import PinnedEntry, Store
 from limpide.hub.wheels import PyPIWheelSource
 
 PULL = """
@@ -52,7 +52,7 @@ except LimpideError as error:
 """
 
 
-def start(entry: CatalogEntry, tmp_path: Path, stage: str = "") -> subprocess.Popen[str]:
+def start(entry: PinnedEntry, tmp_path: Path, stage: str = "") -> subprocess.Popen[str]:
     pickled = tmp_path / "entry.pickle"
     pickled.write_bytes(pickle.dumps(entry))
     return subprocess.Popen(

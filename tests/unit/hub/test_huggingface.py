@@ -19,7 +19,7 @@ from fakehub import COMMIT, FakeHub, serve
 from tinymodel import Shelf, everything_in, make_entry
 
 from limpide.core.errors import UnknownModel
-from limpide.hub import CatalogEntry, Store
+from limpide.hub import PinnedEntry, Store
 from limpide.hub.huggingface import HuggingFaceSource, ask
 from limpide.hub.reference import GGUF_PREFERENCE, HubReference, all_parts, cached, choose_gguf, folder_is_whole
 from limpide.hub.sources import SourceFailed
@@ -81,7 +81,7 @@ def run(what: str, argument: str, stage: str = "") -> dict[str, Any]:
     return answer
 
 
-def pull(entry: CatalogEntry, tmp_path: Path, stage: str = "") -> dict[str, Any]:
+def pull(entry: PinnedEntry, tmp_path: Path, stage: str = "") -> dict[str, Any]:
     pickled = tmp_path / "entry.pickle"
     pickled.write_bytes(pickle.dumps(entry))
     return run("pull", str(pickled), stage)
@@ -361,3 +361,18 @@ def test_the_commit_is_the_cache_key(hub: FakeHub, data: bytes, tmp_path: Path) 
     assert (
         tmp_path / "hf" / "hub" / "models--org--tiny" / "snapshots" / COMMIT / "tiny.gguf"
     ).is_symlink() or os.name == "nt"
+
+
+def test_a_catalog_model_without_a_checksum_of_ours_is_held_to_that_of_the_hub(
+    hub: FakeHub, data: bytes, tmp_path: Path
+) -> None:
+    hub.repos["Qwen/Qwen3-0.6B-GGUF"] = {"Qwen3-0.6B-Q8_0.gguf": data, "README.md": b"x"}
+    hub.lie_about_sha256 = "0" * 64
+    assert run("resolve", "qwen3-0.6b")["error"] == "ChecksumMismatch"
+    hub.lie_about_sha256 = None
+    found = run("resolve", "qwen3-0.6b")
+    assert Path(found["path"]).read_bytes() == data
+    assert (found["name"], found["licence"], found["sha256"]) == ("qwen3-0.6b", "Apache-2.0", hub.sha256(data))
+    asked = len(hub.requests)
+    assert run("resolve", "qwen3-0.6b")["path"] == found["path"]
+    assert len(hub.requests) == asked, "what is here is used without asking"

@@ -7,7 +7,7 @@ import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from limpide.hub.catalog import CATALOG, CatalogEntry
+from limpide.hub.catalog import CATALOG, PinnedEntry
 from limpide.hub.licences import APACHE_2, Licence
 from limpide.hub.progress import Progress
 from limpide.hub.sources import Source
@@ -34,7 +34,7 @@ def part_of(package: str, member: str, data: bytes, wheel_bytes: int = 1 << 20) 
     return WheelPart(package=package, version="1.0", member=member, size_bytes=len(data), wheel_bytes=wheel_bytes)
 
 
-def make_entry(data: bytes, *sources: Source, name: str = "tiny", licence: Licence = APACHE_2) -> CatalogEntry:
+def make_entry(data: bytes, *sources: Source, name: str = "tiny", licence: Licence = APACHE_2) -> PinnedEntry:
     return replace(
         CATALOG["smollm2-135m"],
         name=name,

@@ -168,3 +168,25 @@ def test_a_long_prompt_needs_no_square_of_memory(monkeypatch: pytest.MonkeyPatch
     attend_plain(q, k, v, wide)
     assert len(sizes) == 16
     assert max(sizes) == 4 * 16 * (16 + 15)
+
+
+def test_a_gate_multiplies_each_heads_result() -> None:
+    """Its rows stand after those of the queries, head by head; a gate of zero lets half through."""
+    from tiny_spec import make_model, run, tokens
+    from tiny_spec import spec as model_spec
+
+    gated = make_model(model_spec(blocks=1, out_gate=True))
+    plain = make_model(model_spec(blocks=1))
+    a, b = gated.blocks[0].attn, plain.blocks[0].attn
+    assert isinstance(a, Attention)
+    assert isinstance(b, Attention)
+    assert isinstance(a.q.weight, Tensor)
+    assert isinstance(b.q.weight, Tensor)
+    by_head = a.q.weight.view(4, 2, 6, -1)
+    by_head[:, 1] = 0
+    plain.load_state_dict(gated.state_dict() | {"blocks.0.attn.q.weight": by_head[:, 0].reshape(24, -1)})
+    assert isinstance(b.o.weight, Tensor)
+    b.o.weight.mul_(0.5)
+    torch.testing.assert_close(run(gated, tokens(9)), run(plain, tokens(9)))
+    by_head[:, 1] = 3
+    assert float((run(gated, tokens(9)) - run(plain, tokens(9))).abs().max()) > 1e-3

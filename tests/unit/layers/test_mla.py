@@ -69,6 +69,10 @@ def test_a_token_costs_one_latent_and_one_key_part(model: CausalLM) -> None:
     assert values.numel() == 0
 
 
+def test_the_kernels_leave_it_alone(model: CausalLM) -> None:
+    assert [block._fused for block in model.blocks] == [None, None]
+
+
 @pytest.mark.parametrize(
     ("name", "shape"),
     [

@@ -151,6 +151,10 @@ def test_a_state_is_that_of_its_position_or_none(model: CausalLM) -> None:
             model(tokens(5), torch.arange(20, 25), cache.view([(again, 20, 5)]))
 
 
+def test_the_kernels_leave_it_alone(model: CausalLM) -> None:
+    assert [block._fused for block in model.blocks] == [None, None]
+
+
 def test_it_keeps_no_keys(model: CausalLM) -> None:
     assert model.spec.kv_shapes == ((0, 0, 0),) * 2
     assert not PagedCache(model.spec.kv_shapes, 2, states=model.spec.state_shapes).share_prefixes

@@ -1,4 +1,4 @@
-"""Thinking dialects."""
+"""Thinking dialects: what each makes of a request, and how they are told apart."""
 
 from __future__ import annotations
 
@@ -8,55 +8,111 @@ from limpide.core.errors import InvalidParameter, ThinkingUnsupported
 from limpide.core.messages import Message
 from limpide.core.thinking import Capability, Thinking
 from limpide.text import detect_dialect, dialect_for
-from limpide.text.thinking import DIALECTS
+from limpide.text.thinking import Prepared, Turn
+from limpide.text.thinking_dialects import DIALECTS
 
 HELLO = [Message("user", "hello")]
+THINKERS = [name for name, d in DIALECTS.items() if d.capability is not Capability.NONE]
+FENCED = [name for name in THINKERS if DIALECTS[name].open]
+
+
+def prepared(name: str, think: object) -> Prepared:
+    return dialect_for(name).prepare(HELLO, Thinking.parse(think))  # type: ignore[arg-type]
+
+
+def turn(name: str, think: object, prompt: str = "assistant:", *, tools: bool = False) -> Turn:
+    return prepared(name, think).turn(prompt, tools=tools)
 
 
 class TestDialects:
     @pytest.mark.parametrize("name", DIALECTS)
     def test_off_thinks_nothing(self, name: str) -> None:
-        prepared = dialect_for(name).prepare(HELLO, Thinking.parse("off"))
-        assert prepared.plan.budget == 0
-        assert not prepared.plan.starts_thinking
-        assert prepared.messages == tuple(HELLO)
+        plan = turn(name, "off").plan
+        assert plan.budget == 0
+        assert not plan.starts_thinking
 
-    @pytest.mark.parametrize("name", [name for name, d in DIALECTS.items() if d.capability is not Capability.NONE])
+    @pytest.mark.parametrize("name", THINKERS)
     def test_on_can_always_be_enforced(self, name: str) -> None:
-        plan = dialect_for(name).prepare(HELLO, Thinking.parse("low")).plan
+        plan = turn(name, "low", "assistant:<think>\n").plan
         assert plan.budget == 256
-        assert plan.forced_close
-        assert plan.close_marker is not None
-        assert plan.close_marker in plan.forced_close
+        if plan.channels:
+            assert plan.forced_close.startswith(plan.channels.ends[0])
+        else:
+            assert plan.close_marker is not None
+            assert plan.close_marker in plan.forced_close
+
+    @pytest.mark.parametrize("name", FENCED)
+    def test_an_opened_turn_is_not_opened_twice(self, name: str) -> None:
+        opening = DIALECTS[name].open
+        assert opening
+        on, off = (turn(name, think, f"assistant\n{opening.strip()}\n") for think in ("low", "off"))
+        assert on.suffix == ""
+        assert on.plan.starts_thinking
+        assert off.suffix == DIALECTS[name].forced_close
+
+    @pytest.mark.parametrize("name", ["think-tags-opened", "deepseek-v3.1", "think-tags-always-opened"])
+    def test_where_the_template_left_it_closed_the_answer_is_no_thinking(self, name: str) -> None:
+        """DeepSeek's templates open no thinking behind a tool's result."""
+        plan = turn(name, "low", "<｜tool▁output▁end｜>").plan
+        assert not plan.starts_thinking
+        assert plan.open_marker == "<think>"
 
     def test_a_base_model_refuses(self) -> None:
         with pytest.raises(ThinkingUnsupported, match="base model"):
-            dialect_for("none").prepare(HELLO, Thinking.parse("low"))
+            prepared("none", "low")
 
     def test_prompted(self) -> None:
-        dialect = dialect_for("prompted")
-        off, on = (dialect.prepare(HELLO, Thinking.parse(word)) for word in ("off", "max"))
-        assert off.suffix == ""
-        assert off.template_kwargs == {}
+        off, on = turn("prompted", "off"), turn("prompted", "max")
+        assert off == Turn()
         assert on.suffix
         assert on.plan.starts_thinking
         assert on.plan.eos_closes
         assert on.plan.budget is None
-        assert on.note
+        assert prepared("prompted", "max").note
 
     def test_native_uses_the_templates_switch(self) -> None:
-        dialect = dialect_for("think-tags")
-        assert dialect.prepare(HELLO, Thinking.parse("off")).template_kwargs == {"enable_thinking": False}
-        on = dialect.prepare(HELLO, Thinking.parse(7))
-        assert on.template_kwargs == {"enable_thinking": True}
-        assert on.plan.budget == 7
-        assert not on.plan.eos_closes
+        assert prepared("think-tags", "off").template_kwargs == {"enable_thinking": False}
+        assert prepared("think-tags", 7).template_kwargs == {"enable_thinking": True}
+        assert turn("think-tags", 7).plan.budget == 7
+        assert not turn("think-tags", 7).plan.eos_closes
 
-    def test_off_of_a_model_that_always_thinks_is_said_to_be_emulated(self) -> None:
-        off = dialect_for("think-tags-always").prepare(HELLO, Thinking.parse("off"))
-        assert off.suffix == "<think>\n\n</think>\n\n"
-        assert off.note is not None
-        assert "emulated" in off.note
+    @pytest.mark.parametrize("name", [name for name in THINKERS if DIALECTS[name].capability is Capability.ALWAYS])
+    def test_off_of_a_model_that_always_thinks_is_said_to_be_emulated(self, name: str) -> None:
+        note = prepared(name, "off").note
+        assert note is not None
+        assert "emulated" in note
+        assert turn(name, "off").suffix
+
+    @pytest.mark.parametrize(
+        ("think", "word"),
+        [
+            ("off", "low"),
+            ("minimal", "low"),
+            ("low", "low"),
+            ("medium", "medium"),
+            ("high", "high"),
+            ("max", "high"),
+            (100, "low"),
+            (1000, "medium"),
+            (2000, "high"),
+        ],
+    )
+    def test_effort_in_the_templates_words(self, think: object, word: str) -> None:
+        assert prepared("harmony", think).template_kwargs == {"reasoning_effort": word}
+
+    def test_channels_leave_the_choice_between_answer_and_call(self) -> None:
+        assert turn("harmony", "off").suffix.endswith("<|channel|>final<|message|>")
+        assert turn("harmony", "off", tools=True).suffix.endswith("<|start|>assistant")
+        plan = turn("harmony", "low", tools=True).plan
+        assert plan.forced_close == "<|end|><|start|>assistant"
+        assert plan.insisting_close == "<|end|><|start|>assistant<|channel|>final<|message|>"
+
+    def test_old_thinking_is_dropped_where_the_family_wants_it(self) -> None:
+        earlier = Message("assistant", "<reasoning>\nhm\n</reasoning>\n\nParis", thinking="hm")
+        [dropped] = dialect_for("reka").prepare([earlier], Thinking.parse("low")).messages
+        assert dropped == Message("assistant", "Paris")
+        [kept] = dialect_for("harmony").prepare([earlier], Thinking.parse("low")).messages
+        assert kept == earlier
 
     def test_unknown_names(self) -> None:
         with pytest.raises(InvalidParameter):
@@ -73,6 +129,21 @@ class TestDialects:
             ("{{ content.split('</think>')[-1] }}", "think-tags-always"),
             ("{{ content.split('</think>')[-1] }}{{ '<｜Assistant｜><think>\\n' }}", "think-tags-always-opened"),
             ("{% if thinking is defined %}{{ '<think>' }}{% else %}{{ '</think>' }}{% endif %}", "deepseek-v3.1"),
+            (
+                "{% if not thinking is defined %}{% if enable_thinking is defined %}"
+                "{% set thinking = enable_thinking %}{% endif %}{% endif %}{{ '<think>' }}",
+                "deepseek-v3.1",
+            ),
+            (
+                "{{ '<|start_of_role|>' }}{% if thinking %}<think></think> <response></response>{% endif %}",
+                "granite-3.3",
+            ),
+            ("{{ '<|start_of_role|>' }}{% if thinking %}Here is my thought process:{% endif %}", "granite-3.2"),
+            ("{{ '<|channel>thought\\n<channel|>' }}", "gemma-4"),
+            ("{{ 'follow [THINK]this[/THINK]' }}", "mistral-think"),
+            ("{{ reasoning_effort }}{{ '[THINK]' + block + '[/THINK]' }}", "mistral-effort"),
+            ("{{ 'human: ' + m.content + ' <sep> ' }}", "reka"),
+            ("{{ '<|channel|>analysis<|message|>' }}", "harmony"),
         ],
     )
     def test_detection(self, source: str | None, name: str) -> None:

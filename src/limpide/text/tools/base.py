@@ -1,0 +1,70 @@
+"""What a tool dialect is: where a call stands in the text, and how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from limpide.core.messages import Tool
+from limpide.text.tools.extents import Extent
+
+MAX_NAME: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCall:
+    """One call as the model wrote it: `arguments` is the JSON text of an object."""
+
+    name: str
+    arguments: str
+
+
+class MalformedCall(Exception):
+    """What stands where a call should be can't be read; the message says why. It never leaves this package."""
+
+
+Reader = Callable[[str, Mapping[str, Tool]], Sequence[ReadCall] | None]
+"""What stands between the markers, and the tools by name, to calls. Raises MalformedCall; None is no call at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDialect:
+    """One way in which models call tools. What stands from an opening to its end is a unit; some hold many calls."""
+
+    name: str
+    read: Reader
+    extent: Callable[[], Extent]
+    """Finds where a unit ends."""
+    opens: tuple[str, ...] = ()
+    """Markers before a unit."""
+    begins: tuple[str, ...] = ()
+    """Openings that are themselves part of the unit."""
+    quiet: tuple[str, ...] = ()
+    """Structure around units, which is not shown beside a call."""
+    inside: tuple[str, ...] = ()
+    """Markers within a unit."""
+    at_start: bool = False
+    """Openings count only where the answer begins, or right after another call."""
+    write: Callable[[Sequence[ReadCall]], str] | None = None
+    """An assistant's earlier calls as it would have written them, for templates that have no place for calls."""
+    describe: Callable[[Sequence[Tool]], str] | None = None
+    """Tools as a system message, for templates that have no place for tools."""
+    one_call_a_turn: bool = False
+    """Templates take one call per assistant's message: several are told as several messages, each with its result."""
+    call_ids: int | None = None
+    """Length of the alphanumeric call ids that templates insist on."""
+    thinking_beside_content: bool = True
+    """Whether templates take a call's message that has both thinking and content."""
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """All text by which units are told from the rest."""
+        return (*self.opens, *self.begins, *self.quiet, *self.inside, *self.extent().ends)
+
+
+def checked_name(name: object) -> str:
+    """A tool's name. Raises MalformedCall."""
+    if not isinstance(name, str) or not name.strip() or len(name) > MAX_NAME:
+        raise MalformedCall("it names no tool")
+    return name.strip()

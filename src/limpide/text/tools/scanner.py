@@ -1,0 +1,162 @@
+"""Tool calls out of an answer, while it comes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from limpide.core.messages import Tool
+from limpide.text.markers import held_suffix
+from limpide.text.tools.base import MalformedCall, ReadCall, ToolDialect
+
+MAX_UNIT: Final = 1 << 20
+"""Characters after which a call that does not end is text."""
+
+Piece = str | ReadCall
+"""Text of the answer, or a call."""
+
+
+class _Unit:
+    """A call that is being written."""
+
+    def __init__(self, dialect: ToolDialect, opening: str) -> None:
+        self.opening = opening
+        self.extent = dialect.extent()
+        self.complete = False
+        """Whether its end was found."""
+        self._parts: list[str] = []
+        self._size = 0
+
+    def push(self, text: str) -> int | None:
+        """More text: how much of it belongs to the unit, if the unit ends here."""
+        end = self.extent.push(text)
+        self.complete = end is not None
+        self._parts.append(text if end is None else text[:end])
+        self._size += len(text)
+        return len(text) if end is None and self._size > MAX_UNIT else end
+
+    @property
+    def whole(self) -> str:
+        """All of it, its end marker included."""
+        return "".join(self._parts)
+
+    @property
+    def body(self) -> str:
+        """What stands before the end marker."""
+        body = self.whole
+        return next((body.removesuffix(end) for end in self.extent.ends if body.endswith(end)), body)
+
+
+class ToolScanner:
+    """Tells calls from text. What comes out does not depend on how the text is cut into pieces.
+
+    A call comes out whole, when its end is there and it could be read: so one that turns out to be malformed was never
+    announced, and is text like any other. White space and structure beside a call are not shown.
+    """
+
+    def __init__(self, dialect: ToolDialect, tools: Iterable[Tool]) -> None:
+        self._dialect = dialect
+        self._tools = {tool.name: tool for tool in tools}
+        openings = sorted((*dialect.opens, *dialect.begins), key=len, reverse=True)
+        self._opening = re.compile("|".join(map(re.escape, openings)))
+        self._tokens = (*openings, *dialect.quiet)
+        self._held = ""
+        """White space and structure that stand beside a call if one follows, and what may become a marker."""
+        self._unit: _Unit | None = None
+        self._open = True
+        """Whether an opening would count."""
+        self._after_call = False
+        self.num_calls = 0
+        self.malformed: list[str] = []
+        """Why what looked like a call is not one, for each."""
+
+    def push(self, text: str) -> list[Piece]:
+        """More of the answer."""
+        out: list[Piece] = []
+        while text:
+            text = self._outside(text, out) if self._unit is None else self._inside(self._unit, text, out)
+        return _joined(out)
+
+    def finish(self) -> list[Piece]:
+        """No more text will come. A call that is complete but for its end marker is one."""
+        out: list[Piece] = []
+        while self._unit is not None:
+            rest = self._end(self._unit, out)
+            out += self.push(rest)
+        held, self._held = self._held, ""
+        if not (self._after_call and self._content_end(held) == 0):
+            out.append(held)
+        return _joined(out)
+
+    def _outside(self, text: str, out: list[Piece]) -> str:
+        """Text that is no call, up to the next opening. What stands behind that is returned."""
+        text, self._held = self._held + text, ""
+        if not self._open:
+            out.append(text)
+            return ""
+        found = self._opening.search(text)
+        before = text[: found.start()] if found else text[: len(text) - held_suffix(text, self._tokens)]
+        end = self._content_end(before)
+        if end and self._dialect.at_start:
+            self._open = self._after_call = False
+            out.append(text)
+            return ""
+        if end:
+            out.append(text[:end])
+            self._after_call = False
+        if found is None:
+            self._held = text[end:]
+            return ""
+        self._held = before[end:]
+        kept = found[0] in self._dialect.begins
+        self._unit = _Unit(self._dialect, "" if kept else found[0])
+        return text[found.start() if kept else found.end() :]
+
+    def _inside(self, unit: _Unit, text: str, out: list[Piece]) -> str:
+        """Text of a call. What stands behind it is returned."""
+        end = unit.push(text)
+        if end is None:
+            return ""
+        return self._end(unit, out) + text[end:]
+
+    def _end(self, unit: _Unit, out: list[Piece]) -> str:
+        """Read a unit. If it was no call, what has to be looked at again is returned."""
+        self._unit = None
+        held, self._held = self._held, ""
+        try:
+            calls = self._dialect.read(unit.body, self._tools)
+        except MalformedCall as error:
+            self.malformed.append(str(error) if unit.complete else f"it has no end ({error})")
+            calls = None
+        self._after_call = bool(calls)
+        if calls:
+            out.extend(calls)
+            self.num_calls += len(calls)
+            return ""
+        self._open = not self._dialect.at_start
+        if unit.complete:
+            out.append(held + unit.opening + unit.whole)
+            return ""
+        # Another call may stand behind the beginning of one that has no end.
+        first = "" if unit.opening else unit.whole[:1]
+        out.append(held + unit.opening + first)
+        return unit.whole[len(first) :]
+
+    def _content_end(self, text: str) -> int:
+        """Where the white space and structure begin with which the text ends."""
+        rest = text.rstrip()
+        while quiet := next((q for q in self._dialect.quiet if rest.endswith(q)), None):
+            rest = rest.removesuffix(quiet).rstrip()
+        return len(rest)
+
+
+def _joined(pieces: list[Piece]) -> list[Piece]:
+    """Neighbouring texts as one, empty ones left out."""
+    out: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, str) and out and isinstance(out[-1], str):
+            out[-1] += piece
+        elif piece:
+            out.append(piece)
+    return out

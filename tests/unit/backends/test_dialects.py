@@ -1,0 +1,309 @@
+"""Golden conversations: each family's format through the real engine, with a model whose words are known."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from dialect_families import ADD, ANSWER, CALLS, FAMILIES, THOUGHT, WEATHER, Family
+
+from limpide.backends.fake import FakeBackend
+from limpide.core.errors import InvalidParameter
+from limpide.core.events import Event
+from limpide.core.messages import Message, Tool, ToolCall, conversation
+from limpide.core.ports import Answer, ChatRequest
+from limpide.core.sampling import Sampling
+from limpide.core.thinking import Capability, Thinking
+from limpide.model import collect
+from limpide.text import dialect_for
+
+BY_NAME = {family.name: family for family in FAMILIES}
+CALLING = [family for family in FAMILIES if family.calls]
+each_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+each_caller = pytest.mark.parametrize("family", CALLING, ids=lambda family: family.name)
+
+
+def ask(
+    family: Family,
+    body: str,
+    think: Any = "off",
+    tools: Iterable[Tool] = (),
+    *,
+    thought: str = THOUGHT,
+    **sampling: Any,
+) -> Answer:
+    return run(family.backend(body, thought=thought), think, tools, **sampling)
+
+
+def run(backend: FakeBackend, think: Any = "off", tools: Iterable[Tool] = (), **sampling: Any) -> Answer:
+    sampling = {"max_tokens": 700, "seed": 1, **sampling}
+    try:
+        asked = conversation("What is the capital of France?")
+        request = ChatRequest(asked, Sampling(**sampling), Thinking.parse(think), tuple(tools))
+        events: list[Event] = list(backend.stream(request))
+        backend.engine.check_integrity()
+        [answer] = collect(events)
+        return answer
+    finally:
+        backend.close()
+
+
+def called(answer: Answer) -> list[tuple[str, Any]]:
+    return [(call.name, json.loads(call.arguments)) for call in answer.tool_calls]
+
+
+@each_family
+def test_thinking_on(family: Family) -> None:
+    answer = ask(family, family.answers(ANSWER), "low")
+    assert (answer.thinking.strip(), answer.text, answer.finished.reason) == (THOUGHT, ANSWER, "stop")
+    assert not answer.finished.usage.thinking_truncated
+    assert answer.finished.stop is None
+
+
+@each_family
+def test_thinking_off(family: Family) -> None:
+    answer = ask(family, family.answers(ANSWER), "off")
+    assert (answer.thinking, answer.text, answer.finished.reason) == ("", ANSWER, "stop")
+    why = answer.finished.receipt.parameters["think"].why or ""
+    assert ("emulated" in why) == (dialect_for(family.dialect).capability is Capability.ALWAYS)
+
+
+@each_family
+@pytest.mark.parametrize("budget", [1, 5, len(THOUGHT) - 1, len(THOUGHT) + 1])
+def test_budget_reached(family: Family, budget: int) -> None:
+    answer = ask(family, family.answers(ANSWER), budget)
+    assert answer.thinking.strip() == THOUGHT[:budget].strip()
+    assert (answer.text, answer.finished.reason) == (ANSWER, "stop")
+    assert answer.finished.receipt.parameters["think"].effective == budget
+    if budget < len(THOUGHT):
+        assert answer.finished.usage.thinking_truncated
+
+
+@pytest.mark.parametrize(
+    "family",
+    [f for f in FAMILIES if dialect_for(f.dialect).capability is not Capability.PROMPTED],
+    ids=lambda family: family.name,
+)
+def test_thinking_that_comes_unasked_is_closed_at_once(family: Family) -> None:
+    """The switch is enforced, not hoped for."""
+    written_for_it = family.backend("")
+    tools = (WEATHER,) if family.dialect == "harmony" else ()
+    request = ChatRequest(conversation("What is the capital of France?"), tools=tools)
+    prompt = written_for_it.tokenizer.decode(written_for_it.prepare(request).prompt, special=True)
+    written_for_it.close()
+    opened = prompt.partition(family.start)[2]
+
+    def says(written: str) -> str:
+        new = written.removeprefix(opened)
+        thought, answer = family.thinks(THOUGHT), family.answers(ANSWER) + family.end
+        if thought.startswith(new):
+            return thought[len(new) :]
+        after = new.rpartition(family.close)[2]
+        return answer.removeprefix(after if answer.startswith(after) else after.lstrip())
+
+    answer = run(family.backend("", says=says), "off", tools)
+    assert (answer.thinking.strip(), answer.text) == ("", ANSWER)
+    assert answer.finished.usage.thinking_truncated
+
+
+@each_caller
+def test_tool_call(family: Family) -> None:
+    assert family.calls
+    answer = ask(family, family.calls(CALLS[:1]), "off", [WEATHER, ADD])
+    assert called(answer) == [CALLS[0]]
+    assert (answer.text, answer.thinking, answer.finished.reason) == ("", "", "tool_calls")
+    outcome = answer.finished.receipt.parameters["tools"]
+    assert (outcome.status, outcome.requested, outcome.effective) == ("applied", ["weather", "add"], "1 call")
+
+
+@each_caller
+def test_parallel_tool_calls(family: Family) -> None:
+    assert family.calls
+    answer = ask(family, family.calls(CALLS), "off", [WEATHER, ADD])
+    assert called(answer) == list(CALLS)
+    assert (answer.text, answer.finished.reason) == ("", "tool_calls")
+    ids = [call.id for call in answer.tool_calls]
+    assert len(set(ids)) == 2
+    assert all(len(i) == 9 and i.isalnum() for i in ids)
+    again = ask(family, family.calls(CALLS), "off", [WEATHER, ADD])
+    assert ids == [call.id for call in again.tool_calls]
+    other = ask(family, family.calls(CALLS), "off", [WEATHER, ADD], seed=2)
+    assert not set(ids) & {call.id for call in other.tool_calls}
+
+
+@each_caller
+@pytest.mark.parametrize("think", ["low", 5])
+def test_tool_call_after_thinking(family: Family, think: Any) -> None:
+    """Also when the budget ended it; what looks like a call inside the thinking is none."""
+    assert family.calls
+    thought = f"{THOUGHT} {family.broken if family.dialect != 'harmony' else ''}"
+    answer = ask(family, family.calls(CALLS), think, [WEATHER, ADD], thought=thought)
+    assert called(answer) == list(CALLS)
+    assert answer.thinking.strip() == (thought[:5] if think == 5 else thought).strip()
+    assert (answer.text, answer.finished.reason) == ("", "tool_calls")
+    assert answer.finished.receipt.parameters["tools"].status == "applied"
+
+
+@each_caller
+def test_text_before_a_call(family: Family) -> None:
+    if family.tool_dialect == "llama":
+        return  # its calls are the whole answer
+    assert family.calls
+    before = family.answers("Let me look.")
+    between = "<|end|><|start|>assistant" if family.dialect == "harmony" else "\n\n"
+    answer = ask(family, before + between + family.calls(CALLS[:1]), "off", [WEATHER])
+    assert (answer.text, called(answer)) == ("Let me look.", [CALLS[0]])
+
+
+@each_caller
+def test_a_malformed_call_is_text_and_said_so(family: Family) -> None:
+    answer = ask(family, family.broken, "off", [WEATHER])
+    assert answer.tool_calls == ()
+    assert family.broken in answer.text
+    assert answer.finished.reason == "stop"
+    outcome = answer.finished.receipt.parameters["tools"]
+    assert (outcome.status, outcome.effective) == ("clamped", "no calls")
+    assert "left in the text" in (outcome.why or "")
+
+
+@each_caller
+def test_a_call_that_is_cut_off_is_text(family: Family) -> None:
+    assert family.calls
+    whole = family.calls(CALLS[:1])
+    answer = ask(family, whole, "off", [WEATHER], max_tokens=len(whole.encode()) // 3)
+    assert answer.tool_calls == ()
+    assert answer.finished.reason == "length"
+
+
+@each_caller
+def test_without_tools_nothing_is_taken_for_a_call(family: Family) -> None:
+    assert family.calls
+    answer = ask(family, family.calls(CALLS[:1]), "off")
+    assert answer.tool_calls == ()
+    assert answer.text
+    assert "tools" not in answer.finished.receipt.parameters
+
+
+@pytest.mark.parametrize("name", ["gemma-3", "reka", "phi"])
+def test_tools_are_refused_where_they_can_not_be_called(name: str) -> None:
+    with pytest.raises(InvalidParameter, match="tools"):
+        ask(BY_NAME[name], ANSWER, "off", [WEATHER])
+
+
+class TestReka:
+    def test_the_turn_ends_at_a_string(self) -> None:
+        answer = ask(BY_NAME["reka"], "4 < 5 <se>", "off")
+        assert (answer.text, answer.finished.reason, answer.finished.stop) == ("4 < 5 <se>", "stop", None)
+
+    def test_also_inside_the_thinking(self) -> None:
+        answer = ask(BY_NAME["reka"], ANSWER, "low", thought="hm <sep> human: and now?")
+        assert (answer.thinking, answer.text, answer.finished.reason) == ("hm ", "", "stop")
+
+
+class TestHarmony:
+    family = BY_NAME["gpt-oss"]
+
+    def test_thinking_may_come_back_after_a_preamble(self) -> None:
+        body = (
+            "<|channel|>commentary<|message|>Let me see. <|end|><|start|>assistant"
+            "<|channel|>analysis<|message|>hm again<|end|><|start|>assistant<|channel|>final<|message|>Paris."
+        )
+        answer = ask(self.family, body, "low")
+        assert (answer.thinking, answer.text) == (f"{THOUGHT}hm again", "Let me see. Paris.")
+
+    def test_thinking_again_after_the_budget_is_closed_for_good(self) -> None:
+        def says(written: str) -> str:
+            messages = written.split("<|start|>assistant")
+            if len(messages) == 1:
+                return "x"
+            if len(messages) == 2:
+                return "<|channel|>analysis<|message|>but".removeprefix(messages[1])
+            return f"<|channel|>final<|message|>{ANSWER}<|return|>".removeprefix(messages[2])
+
+        answer = run(self.family.backend("", says=says), 9, [WEATHER])
+        assert (answer.thinking, answer.text) == ("x" * 9, ANSWER)
+        assert answer.finished.usage.thinking_truncated
+
+    def test_an_end_of_message_is_no_end_of_turn(self) -> None:
+        answer = ask(self.family, self.family.answers(ANSWER), "max")
+        assert answer.text == ANSWER
+
+    def test_a_header_that_is_none_is_text(self) -> None:
+        assert ask(self.family, "Paris, without any channel.", "low", thought="").text == "Paris, without any channel."
+
+
+def prompt(family: Family, *messages: Message, think: str = "off", tools: Iterable[Tool] = (WEATHER,)) -> str:
+    backend = family.backend(ANSWER)
+    try:
+        request = ChatRequest(messages, Sampling(), Thinking.parse(think), tuple(tools))
+        return backend.tokenizer.decode(backend.prepare(request).prompt, special=True)
+    finally:
+        backend.close()
+
+
+class TestPassingBack:
+    asked = Message("user", "Weather in Paris and Rome?")
+    both = Message(
+        "assistant",
+        "",
+        thinking="two cities",
+        tool_calls=(
+            ToolCall("call_1", "weather", '{"city": "Paris"}'),
+            ToolCall("call_2", "weather", '{"city": "Rome"}'),
+        ),
+    )
+    rome = Message("tool", "rain", tool_call_id="call_2")
+    paris = Message("tool", "sun", tool_call_id="call_1")
+
+    def test_harmony_sees_its_thinking_and_one_call_a_message(self) -> None:
+        text = prompt(BY_NAME["gpt-oss"], self.asked, self.both, self.rome, self.paris)
+        words = ["two cities", '"Paris"', "sun", '"Rome"', "rain"]
+        places = [text.index(word) for word in words]
+        assert places == sorted(places)
+
+    def test_harmony_takes_thinking_and_content_together(self) -> None:
+        one = Message("assistant", "I look.", thinking="hm", tool_calls=self.both.tool_calls[:1])
+        assert "hm\n\nI look." in prompt(BY_NAME["gpt-oss"], self.asked, one, self.paris)
+
+    def test_mistral_gets_ids_of_nine_letters_that_still_match(self) -> None:
+        family = BY_NAME["mistral-v3"]
+        template = family.template.replace("c.function|tojson", "c.id + c.function.name").replace(
+            "m.content or ''", "(m.tool_call_id or '') + m.content"
+        )
+        seen = prompt(
+            Family(**{**vars(family), "template": "{{ tools|tojson }}" + template + "{{ messages|tojson }}"}),
+            self.asked,
+            self.both,
+            self.rome,
+        )
+        assert "call_1" not in seen
+
+    def test_a_template_without_a_place_for_calls_gets_them_written_out(self) -> None:
+        family = BY_NAME["granite-3.3"]
+        bare = family.template.replace("{% for c in m.tool_calls %}{{ c.function|tojson }}{% endfor %}", "")
+        text = prompt(Family(**{**vars(family), "template": bare}), self.asked, self.both, self.rome, self.paris)
+        assert '<|tool_call|>[{"name": "weather", "arguments": {"city": "Paris"}}, {"name"' in text
+
+    def test_or_they_are_refused(self) -> None:
+        family = BY_NAME["gemma-4"]
+        bare = family.template.replace("{% for c in m.tool_calls %}{{ c.function|tojson }}{% endfor %}", "")
+        with pytest.raises(InvalidParameter, match="messages"):
+            prompt(Family(**{**vars(family), "template": bare}), self.asked, self.both, self.rome)
+
+    def test_a_template_without_a_place_for_tools_gets_a_system_message(self) -> None:
+        family = BY_NAME["deepseek-v3.1"]
+        bare = family.template.replace("{% if tools %}{{ tools|tojson }}{% endif %}", "")
+        text = prompt(Family(**{**vars(family), "template": bare}), self.asked)
+        assert "weather: tells it" in text
+        assert "<｜tool▁calls▁begin｜>" in text
+
+    def test_arguments_as_text_and_no_content_where_the_template_wants_them_so(self) -> None:
+        source = (
+            "{% for m in messages %}{% if m.content is none %}{% for c in m.tool_calls %}"
+            "{{ 'CALL ' + c.function.name + c.function.arguments }}{% endfor %}{% else %}{{ m.content }}{% endif %}"
+            "{% endfor %}{{ '<｜Assistant｜><think>\n' }}"
+        )
+        family = Family(**{**vars(BY_NAME["deepseek-r1"]), "template": source})
+        assert 'CALL weather{"city": "Paris"}' in prompt(family, self.asked, self.both, tools=())
