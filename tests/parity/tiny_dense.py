@@ -151,8 +151,10 @@ def gemma4_divisors(config: Any) -> dict[str, np.ndarray]:
 
 
 def gemma4_scalars(model: Any) -> None:
+    """Scalars that aren't 1, and norms of queries that let attention see more than one key, as it has no scale."""
     for layer in model.model.layers:
         layer.layer_scalar.mul_(torch.rand(1) + 0.5)
+        layer.self_attn.q_norm.weight.mul_(0.3)
 
 
 _MINISTRAL3_ROPE = {

@@ -22,6 +22,7 @@ from tiny_row import (
     gemma3_metadata,
     head_dim,
     llama3_divisors,
+    toy_vocabulary,
     with_one,
 )
 from torch import Tensor
@@ -124,9 +125,11 @@ def plain_logits(model: CausalLM, tokens: Tensor, taps: Taps | None = None) -> T
         return model.logits(hidden, taps=taps)
 
 
-def stepped_logits(model: CausalLM, sequences: list[Tensor], counts: list[list[int]]) -> list[Tensor]:
+def stepped_logits(
+    model: CausalLM, sequences: list[Tensor], counts: list[list[int]], dtype: torch.dtype = torch.float32
+) -> list[Tensor]:
     """Logits of every token when each step computes `counts[step][sequence]` tokens of each sequence, paged."""
-    cache = PagedCache(model.spec.kv_shapes, num_blocks=64, block_size=4, states=model.spec.state_shapes)
+    cache = PagedCache(model.spec.kv_shapes, num_blocks=64, block_size=4, dtype=dtype, states=model.spec.state_shapes)
     model.settle(LENGTH)
     leases = [cache.open() for _ in sequences]
     for lease, tokens in zip(leases, sequences, strict=True):
@@ -167,6 +170,7 @@ def write_gguf(
     config = model.config
     writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[tiny.gguf])
     _write_metadata(tiny, config, writer)
+    toy_vocabulary(writer, config.vocab_size)
     names = gguf.get_tensor_name_map(tiny.gguf, config.num_hidden_layers)
     state: dict[str, Tensor] = {}
     for name, tensor in model.state_dict().items():

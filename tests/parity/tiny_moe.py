@@ -12,7 +12,7 @@ import gguf
 import numpy as np
 import tiny_dense
 import torch
-from tiny_row import BASE, Tiny, head_dim, interleaved
+from tiny_row import BASE, Tiny, head_dim, interleaved, toy_vocabulary
 from torch import Tensor
 from transformers import (
     AutoModelForImageTextToText,
@@ -52,6 +52,7 @@ class Written:
         writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[self.arch])
         _common_metadata(writer, config)
         self.describe(writer, config)
+        toy_vocabulary(writer, config.vocab_size)
         state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         for name, tensor in state.items():
             if name == "lm_head.weight" and config.tie_word_embeddings:

@@ -56,6 +56,19 @@ def as_they_are(name: str, values: np.ndarray, config: Any) -> np.ndarray:
     return values
 
 
+def toy_vocabulary(writer: gguf.GGUFWriter, size: int) -> None:
+    """Any vocabulary at all: llama.cpp opens no file without one."""
+    named = ["<unk>", "<s>", "</s>"]
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list(named + [f"word{index}" for index in range(len(named), size)])
+    writer.add_token_scores([0.0] * size)
+    special = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL]
+    writer.add_token_types([*special, *[gguf.TokenType.NORMAL] * (size - len(named))])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_add_bos_token(False)
+
+
 @dataclass(frozen=True)
 class Tiny:
     """One row of the parity table."""

@@ -180,7 +180,7 @@ class ConfigReader:
     def only(self, key: str, allowed: Collection[Any], why: str) -> None:
         """Accept a key that we don't compute with, as long as its value asks for nothing. Raises UnsupportedConfig."""
         value = self._get(key, None)
-        if value is not None and value not in allowed:
+        if value is not None and (isinstance(value, np.ndarray) or value not in allowed):
             raise self.refusal(key, value, why)
 
     def harmless(self, *keys: str) -> None:

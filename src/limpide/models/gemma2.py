@@ -28,7 +28,6 @@ def from_hf(config: ConfigReader) -> ModelSpec:
     config.only("hidden_activation", ("gelu_pytorch_tanh",), "gelu_pytorch_tanh")
     config.only("hidden_act", ("gelu_pytorch_tanh",), "gelu_pytorch_tanh")
     config.only("use_bidirectional_attention", (False,), "false")
-    config.harmless("cache_implementation")
     types = hf_layer_types(config, sizes.layers, every(_STEP, sizes.layers))
     return _spec(
         sizes,

@@ -28,6 +28,7 @@ from limpide.models.spec import (
 )
 
 _STEP = 6
+_LARGEST_HEAD = 1 << 16
 _PER_LAYER = "hidden_size_per_layer_input"
 _THETA_SLIDING, _THETA_FULL = 1e4, 1e6
 _ROTATED = 0.25
@@ -89,7 +90,7 @@ def _hf_layers(config: ConfigReader, sizes: Sizes) -> list[Layer]:
     shared = config.integer("num_kv_shared_layers", 0)
     double = config.boolean("use_double_wide_mlp", False)
     keys_are_values = config.boolean("attention_k_eq_v", False)
-    head_dim = config.integer("global_head_dim", 512)
+    head_dim = _bounded(config, "global_head_dim", config.integer("global_head_dim", 512))
     global_kv_heads = config.integer("num_global_key_value_heads", None)
     kv_heads = global_kv_heads if keys_are_values and global_kv_heads is not None else sizes.kv_heads
     own, layers = config.child("per_layer_config"), []
@@ -106,11 +107,18 @@ def _hf_layers(config: ConfigReader, sizes: Sizes) -> list[Layer]:
         if settings is not None:
             layer = replace(
                 layer,
-                head_dim=settings.integer("head_dim", layer.head_dim),
+                head_dim=_bounded(settings, "head_dim", settings.integer("head_dim", layer.head_dim)),
                 kv_heads=settings.integer("num_key_value_heads", layer.kv_heads),
             )
         layers.append(layer)
     return layers
+
+
+def _bounded(config: ConfigReader, key: str, value: int) -> int:
+    """A head's size. Bounded: a number per pair is made before the weights are looked at."""
+    if not 0 < value <= _LARGEST_HEAD:
+        raise config.refusal(key, value, f"1 to {_LARGEST_HEAD}")
+    return value
 
 
 def _sources(config: ConfigReader, types: Sequence[str], shared: int) -> list[int | None]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from limpide.formats import Checkpoint
+from limpide.layers.spec import require
 from limpide.models.config import ConfigReader
 from limpide.models.spec import BlockSpec, ModelSpec, NormSpec
 
@@ -24,6 +25,9 @@ class Sizes:
     head_dim: int
     eps: float
     tied: bool
+
+    def __post_init__(self) -> None:
+        require(self.head_dim > 0, "head_dim", self.head_dim, "above zero")
 
     def model(
         self,

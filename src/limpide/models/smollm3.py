@@ -43,6 +43,7 @@ def _hf_rope_layers(config: ConfigReader, layers: int) -> tuple[bool, ...]:
 
 
 def _hf_masks(config: ConfigReader, with_rope: tuple[bool, ...]) -> tuple[MaskSpec, ...]:
+    config.harmless("max_window_layers")  # the layers without rope have the window, if any
     window = config.integer("sliding_window", None)
     if not config.boolean("use_sliding_window", False):
         window = None

@@ -11,6 +11,7 @@ from typing import Any
 from limpide.core.errors import UnsupportedArchitecture, UnsupportedConfig
 from limpide.formats import Checkpoint
 from limpide.models.config import HARMLESS_HF, ConfigReader
+from limpide.models.quantization import KEY
 from limpide.models.renamed import renamed
 
 WRAPPERS: dict[str, str] = {
@@ -67,13 +68,15 @@ def unwrapped(checkpoint: Checkpoint) -> Checkpoint:
             f"this checkpoint has architectures {written!r}, which we can't compute", expected=architecture
         )
     outer = ConfigReader(config, "config.json")
-    outer.finish(harmless=HARMLESS_HF | _HARMLESS)
+    outer.finish(harmless=HARMLESS_HF | _HARMLESS | {KEY})
     inner = config["text_config"]
     if not isinstance(inner, Mapping):
         raise outer.refusal("text_config", inner, "a mapping")
     text = renamed(checkpoint, _PREFIXES, left_out=_TOWERS)
-    tied = _tied(config, inner, stored="lm_head.weight" in text.tensors)
+    tied = _tied(config, inner, stored=any(name.startswith("lm_head.") for name in text.tensors))
     alone = {key: value for key, value in inner.items() if key != "architectures"} | {"tie_word_embeddings": tied}
+    if KEY in config:
+        alone[KEY] = config[KEY]
     return renamed(text, (), config=alone)
 
 
