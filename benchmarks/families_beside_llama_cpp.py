@@ -32,6 +32,11 @@ KNOWN = {
     "mixtral-fused-gguf": "llama.cpp reads gate and up apart in this family",
     "gpt-oss": "llama.cpp rounds the range of YaRN, which this model doesn't",
     "phi3": "llama.cpp ignores the window that the file states",
+    "mla-direct-queries": "llama.cpp tells from the number of layers whether queries have a latent",
+    "mla-biases": "llama.cpp knows no biases in this family",
+    "mistral4": "llama.cpp takes a file that doesn't state the temperature to have none",
+    "granite4-hybrid-experts": "llama.cpp wants a bias of the convolution, and knows none of projections",
+    "qwen3.5-experts": "llama.cpp knows no biases in this family",
     "phi3-short": "llama.cpp makes its context 256 at least, and that is long for this model",
 }
 

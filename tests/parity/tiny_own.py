@@ -11,7 +11,7 @@ from typing import Any
 import gguf
 import numpy as np
 import torch
-from tiny_row import Tiny, interleaved
+from tiny_row import Tiny, interleaved, toy_vocabulary
 from torch import Tensor
 from transformers import (
     DeepseekV3Config,
@@ -50,6 +50,7 @@ def write(
     writer.add_head_count(config.num_attention_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     writer.add_vocab_size(config.vocab_size)
+    toy_vocabulary(writer, config.vocab_size)
     written.describe(writer, config)
     state: dict[str, Tensor] = {}
     for name, tensor in model.state_dict().items():
@@ -227,7 +228,7 @@ def _describe_granite(writer: gguf.GGUFWriter, config: Any) -> None:
     writer.add_residual_scale(config.residual_multiplier)
     writer.add_logit_scale(config.logits_scaling)
     writer.add_expert_count(experts)
-    writer.add_expert_used_count(config.num_experts_per_tok)
+    writer.add_expert_used_count(config.num_experts_per_tok if experts else 0)
     writer.add_expert_shared_feed_forward_length(config.shared_intermediate_size)
     writer.add_ssm_conv_kernel(config.mamba_d_conv)
     writer.add_ssm_state_size(config.mamba_d_state)
@@ -296,7 +297,7 @@ def _describe_qwen(writer: gguf.GGUFWriter, config: Any) -> None:
     writer.add_value_length(config.head_dim)
     writer.add_rope_freq_base(rope["rope_theta"])
     writer.add_rope_dimension_count(int(config.head_dim * rope["partial_rotary_factor"]))
-    writer.add_rope_dimension_sections([11, 11, 10, 0])
+    writer.add_rope_dimension_sections([1, 1, 0, 0])
     writer.add_ssm_conv_kernel(config.linear_conv_kernel_dim)
     writer.add_ssm_state_size(config.linear_key_head_dim)
     writer.add_ssm_group_count(config.linear_num_key_heads)
