@@ -11,7 +11,7 @@ a machine that does nothing else.
 prompt: tokens over the time from the prompt to its first token. generation: tokens after a prompt of one token, from
 the first to the last. load: until the model can be asked, imports not counted. start to first token: of a whole
 process, `limpide ask` here, and there one that imports, loads without warm-up, and asks as many tokens. memory: the
-highest resident memory of the process that measured.
+highest resident memory of the process that measured; the model's: that, less what was resident before it was opened.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ ROWS = {  # name: (what it is called, format, whether more is better)
     "load": ("load, s", "{:.2f}", False),
     "first_token": ("start to first token, s", "{:.2f}", False),
     "memory": ("peak memory, MB", "{:.0f}", False),
+    "model_memory": ("of it the model's, MB", "{:.0f}", False),
 }
 Sample = dict[str, float]
 QUIET = 0.1
@@ -122,6 +123,7 @@ def ours(options: argparse.Namespace, path: Path, seed: int) -> tuple[Sample, di
         "load": bench["load_seconds"],
         "first_token": asked["timings"]["process_to_first_token_seconds"],
         "memory": bench["peak_rss_bytes"] / 1e6,
+        "model_memory": bench["model_rss_bytes"] / 1e6,
     }
     return sample, bench
 
@@ -149,7 +151,10 @@ def theirs(options: argparse.Namespace, path: Path, seed: int, vocabulary: int, 
     started = time.time()
     first = peer(options, {**task, "start_only": asked})["first_token_at"] - started
     measured = peer(options, task)
-    return {**{row: measured[row] for row in ("prompt", "generation", "load", "memory")}, "first_token": first}
+    return {
+        **{row: measured[row] for row in ("prompt", "generation", "load", "memory", "model_memory")},
+        "first_token": first,
+    }
 
 
 def peer(options: argparse.Namespace, task: dict[str, Any]) -> dict[str, Any]:
@@ -196,6 +201,7 @@ def work(task: dict[str, Any]) -> None:
     parameters.n_batch = 512
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = task["threads"]
     parameters.warmup = not task["start_only"]
+    program = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
     server = xllamacpp.Server(parameters)
     load = time.perf_counter() - started
@@ -225,6 +231,7 @@ def work(task: dict[str, Any]) -> None:
             "generation": 1000 * task["generation"] / generation["predicted_ms"],
             "load": load,
             "memory": peak * (1 if sys.platform == "darwin" else 1024) / 1e6,
+            "model_memory": (peak - program) * (1 if sys.platform == "darwin" else 1024) / 1e6,
         }
     out.write(json.dumps(result))
     out.flush()

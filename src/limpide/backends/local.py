@@ -168,7 +168,9 @@ class LocalBackend:
         try:
             text, trouble = _read_text(checkpoint, dialect, tool_dialect)
             model = load_model(checkpoint, numerics=numerics)
-            hashed = BackgroundHash(lambda: checkpoint.sha256, sha256)
+            hashed = BackgroundHash((lambda: checkpoint.sha256) if sha256 is None else None, sha256)
+            if sha256 is not None:
+                checkpoint.close()  # weights stay mapped, and nobody holds its vocabulary a second time
             backend = cls(
                 model,
                 model.spec,
@@ -180,7 +182,7 @@ class LocalBackend:
                 cache_bytes=cache_bytes,
                 licence=licence,
                 weights_sha256=hashed,
-                on_close=checkpoint.close,
+                on_close=checkpoint.close if sha256 is None else lambda: None,
             )
         except BaseException:
             checkpoint.close()
@@ -303,7 +305,7 @@ class LocalBackend:
                 raise InvalidParameter("token id", token, f"from 0 to {self._spec.vocab_size - 1}")
         out = np.empty((count, self._spec.vocab_size), dtype=np.float32)
         with torch.inference_mode():
-            hidden = model.forward(torch.from_numpy(tokens), torch.arange(count), PlainKV([count]))
+            hidden = model.forward(torch.from_numpy(tokens), torch.arange(count), PlainKV([count]), None)
             for start in range(0, count, LOGITS_TILE):
                 rows = hidden[start : start + LOGITS_TILE]
                 out[start : start + LOGITS_TILE] = model.logits(rows).numpy()

@@ -78,7 +78,7 @@ def _read(path: Path) -> str | None:
 class BackgroundHash:
     """A hash that is computed while the model is already answering, and waited for when it is needed."""
 
-    def __init__(self, compute: Callable[[], str], known: str | None = None) -> None:
+    def __init__(self, compute: Callable[[], str] | None, known: str | None = None) -> None:
         self._compute = compute
         self._result = known
         self._lock = threading.Lock()
@@ -91,7 +91,7 @@ class BackgroundHash:
     def __call__(self) -> str | None:
         """The hash; None if the file can't be read any more."""
         with self._lock:
-            if self._result is None:
+            if self._result is None and self._compute is not None:
                 try:
                     self._result = self._compute()
                 except OSError:

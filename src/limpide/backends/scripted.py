@@ -39,7 +39,7 @@ class ScriptedModel:
         self._next_token = next_token
         self._vocab_size = vocab_size
 
-    def forward(self, tokens: Tensor, positions: Tensor, kv: KVView) -> Tensor:
+    def forward(self, tokens: Tensor, positions: Tensor, kv: KVView, rows: Tensor | None = None) -> Tensor:
         """[T, 1]: the next token after each of the flat tokens [T], as a number."""
         ids = tokens.view(-1, 1, 1).float()
         kv.write(0, ids, positions.view(-1, 1, 1).float())
@@ -51,7 +51,8 @@ class ScriptedModel:
                 raise AssertionError("the cache returned positions out of order")
             first = len(history) - (end - start)
             out += [float(self._next_token(history[: first + i + 1])) for i in range(end - start)]
-        return torch.tensor(out).view(-1, 1)
+        hidden = torch.tensor(out).view(-1, 1)
+        return hidden if rows is None else hidden[rows]
 
     def logits(self, hidden: Tensor) -> Tensor:
         """float32 [R, vocab], all but certain of the scripted token."""

@@ -55,16 +55,18 @@ def bench(
       limpide bench -p 512 -n 128 -r 3 --threads 2 --json
       limpide bench -m ./model.gguf --numerics exact
     """
-    from limpide.cli.measuring import measure
+    from limpide.cli.measuring import measure, program_rss_bytes
 
     def tell(text: str) -> None:
         if is_terminal(sys.stderr):
             note(f"{text} …")
 
     choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads)
+    before = program_rss_bytes()
     with open_model(choice) as opened:
         result = measure(
             opened,
+            program_rss_bytes=before,
             prompt_tokens=prompt_tokens,
             generation_tokens=generation_tokens,
             repetitions=repetitions,
@@ -90,7 +92,10 @@ def table(result: BenchResult) -> str:
             f"({result.bytes_per_token / 1e6:.1f} MB of weights per token)",
         ),
         ("load", f"{result.load_seconds:.2f} s"),
-        ("peak memory", f"{result.peak_rss_bytes / 1e6:.0f} MB resident"),
+        (
+            "peak memory",
+            f"{result.peak_rss_bytes / 1e6:.0f} MB resident, {result.model_rss_bytes / 1e6:.0f} MB of it the model's",
+        ),
     ]
     width = max(len(name) for name, _ in rows)
     return "".join(f"{name:<{width}}  {value}\n" for name, value in rows)

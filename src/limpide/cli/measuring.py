@@ -27,9 +27,18 @@ Told = Callable[[str], None]
 
 
 def measure(
-    model: Model, *, prompt_tokens: int, generation_tokens: int, repetitions: int, seed: int, tell: Told
+    model: Model,
+    *,
+    program_rss_bytes: int,
+    prompt_tokens: int,
+    generation_tokens: int,
+    repetitions: int,
+    seed: int,
+    tell: Told,
 ) -> BenchResult:
-    """Measure a loaded model. `tell` hears what is being done. Raises BadRequest for a model that is not local.
+    """Measure a loaded model. Raises BadRequest for one that is not local.
+
+    `program_rss_bytes` is from before it was opened; `tell` hears what is being done.
 
     Prompt: `prompt_tokens` random tokens, from admission to the first token. Generation: `generation_tokens` tokens
     after a prompt of one, from the first token to the last. One run of each comes first and is not counted.
@@ -83,6 +92,7 @@ def measure(
         read_bandwidth=machine.read_bandwidth,
         load_seconds=model.load_seconds,
         peak_rss_bytes=peak,
+        program_rss_bytes=program_rss_bytes,
         machine=asdict(machine),
         versions=_versions(),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -125,6 +135,17 @@ def bytes_per_token(model: nn.Module) -> int:
             elif isinstance(weight, StoredMatrix):
                 read[weight.address] = weight.nbytes
     return sum(read.values()) + experts
+
+
+def program_rss_bytes() -> int:
+    """Resident memory with everything loaded that a model needs, but no model."""
+    import psutil
+
+    from limpide.backends import local  # noqa: F401 - brings torch
+    from limpide.kernels import library
+
+    library.available()
+    return int(psutil.Process().memory_info().rss)
 
 
 def peak_rss_bytes() -> int:

@@ -63,6 +63,8 @@ class BenchResult:
     load_seconds: float
     peak_rss_bytes: int
     """Highest resident memory of the process; the memory-mapped weights count as far as they were read."""
+    program_rss_bytes: int
+    """Resident memory of the process before the model was opened: Python, torch and what else every model needs."""
     machine: Mapping[str, Any]
     versions: Mapping[str, str]
     measured_at: str
@@ -72,6 +74,11 @@ class BenchResult:
     def bandwidth_fraction(self) -> float:
         """Share of the measured read bandwidth that generation reaches; 1.0 is all of it."""
         return self.bytes_per_token * self.generation.mean / self.read_bandwidth
+
+    @property
+    def model_rss_bytes(self) -> int:
+        """What the model added to the process's memory at its peak: weights, cache, tokenizer, intermediate results."""
+        return self.peak_rss_bytes - self.program_rss_bytes
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON; the means stand at the top, under names that say their unit."""
@@ -88,6 +95,7 @@ class BenchResult:
             "generation_tokens_per_second_sd": self.generation.sd,
             "generation_samples": list(self.generation.samples),
             "bandwidth_fraction": self.bandwidth_fraction,
+            "model_rss_bytes": self.model_rss_bytes,
         }
 
     @classmethod

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Model(Protocol):
     """What the engine computes with: `limpide.models.CausalLM`, or anything that behaves like it."""
 
-    def forward(self, tokens: Tensor, positions: Tensor, kv: KVView, /) -> Tensor:
-        """Hidden states [T, hidden] of flat tokens [T] at positions [T]."""
+    def forward(self, tokens: Tensor, positions: Tensor, kv: KVView, rows: Tensor | None, /) -> Tensor:
+        """Hidden states of flat tokens [T] at positions [T]: of those that `rows` (int64 [R]) numbers, or of all."""
 
     def logits(self, hidden: Tensor, /) -> Tensor:
         """float32 [R, vocab] for hidden states [R, hidden]."""

@@ -22,7 +22,7 @@ LOGITS_TILE = 64
 class Batch:
     """A step's flat ragged tensors. tokens, positions: [T] int64; `wanted` has (sequence, first flat row, rows)."""
 
-    __slots__ = ("positions", "tokens", "view", "wanted")
+    __slots__ = ("positions", "rows", "tokens", "view", "wanted")
 
     def __init__(self, plan: Plan, cache: PagedCache) -> None:
         items = []
@@ -42,6 +42,9 @@ class Batch:
                 self.wanted.append((sequence, len(flat) - (end - first), end - first))
         self.tokens = torch.from_numpy(np.array(flat, dtype=np.int64))
         self.positions = torch.from_numpy(np.array(positions, dtype=np.int64))
+        rows = [row for _, first, count in self.wanted for row in range(first, first + count)]
+        self.rows = None if len(rows) == len(flat) else torch.tensor(rows, dtype=torch.int64)
+        """All flat rows that are wanted, in the order of `wanted`; None: every row"""
         self.view: StepView = cache.view(items)
 
 
@@ -56,14 +59,12 @@ class Runner:
         """Compute a plan's tokens and hand every owner the logits that it wants."""
         with torch.inference_mode():
             batch = Batch(plan, self._cache)
-            hidden = self._model.forward(batch.tokens, batch.positions, cast("KVView", batch.view))
+            hidden = self._model.forward(batch.tokens, batch.positions, cast("KVView", batch.view), batch.rows)
+            done = 0
             for tile in _tiles(batch.wanted):
-                if len(tile) == 1:
-                    _, row, count = tile[0]
-                    rows = hidden[row : row + count]
-                else:
-                    rows = hidden[[row for _, first, count in tile for row in range(first, first + count)]]
-                logits = self._model.logits(rows).numpy()
+                size = sum(count for _, _, count in tile)
+                logits = self._model.logits(hidden[done : done + size]).numpy()
+                done += size
                 at = 0
                 for sequence, row, count in tile:
                     position = batch.positions[row].item()

@@ -10,11 +10,10 @@ from collections.abc import Callable
 import numpy as np
 
 from limpide.kernels import simd
+from limpide.kernels.fields import FINE
 from limpide.kernels.functions import argument, gelu_tanh, inline, mean_square_scale, silu
 
 _ROWS_AT_ONCE = 8
-REST_THRESHOLD = 2.0
-"""A group keeps its rest if its squared scale is so many times the row's mean: about one group in nine."""
 
 
 @inline
@@ -84,7 +83,8 @@ def round_rows(kind: str) -> Callable[[int], None]:
 
     Arguments: ticket, thread, rows, columns, q, factors, x, bytes between rows of x; two that depend on the kind: for
     norm the weight and epsilon as the bits of a float32, for the gated kinds the rows that the activated ones are
-    multiplied with and the bytes between them; padded; scratch for a row of float32, its size per thread.
+    multiplied with and the bytes between them; padded; how much above its row's mean a group's squared scale has to be
+    for its rest to be kept, [rows] float32 (0: FINE for all); scratch for a row of float32, its size per thread.
     """
     norm, gated = kind == "norm", kind in {"silu", "gelu_tanh"}
     activate = gelu_tanh if kind == "gelu_tanh" else silu
@@ -104,7 +104,8 @@ def round_rows(kind: str) -> Callable[[int], None]:
         q, factors, x = argument(arguments, 4), argument(arguments, 5), argument(arguments, 6)
         stride, other = argument(arguments, 7), argument(arguments, 8)
         other_stride, padded = argument(arguments, 9), argument(arguments, 10)
-        values = argument(arguments, 11) + thread * argument(arguments, 12)
+        thresholds = argument(arguments, 11)
+        values = argument(arguments, 12) + thread * argument(arguments, 13)
         groups = columns // 32
         factor = simd.splat(np.float32(1))
         while True:
@@ -132,7 +133,10 @@ def round_rows(kind: str) -> Callable[[int], None]:
                     scale = simd.lane_max(top) / np.float32(127)
                     simd.store_f32(factors + 16 * (r * groups + g), scale)
                     total += scale * scale
-                limit = total * np.float32(REST_THRESHOLD) / np.float32(groups)
+                threshold = np.float32(FINE)
+                if thresholds != 0:
+                    threshold = simd.load_f32(thresholds + 4 * r)
+                limit = total * threshold / np.float32(groups)
                 for g in range(groups):
                     here, behind = r * groups + g, (r + padded) * groups + g
                     scale = simd.load_f32(factors + 16 * here)
@@ -146,12 +150,13 @@ def round_rows(kind: str) -> Callable[[int], None]:
     return kernel
 
 
-def add_norm() -> Callable[[int], None]:
-    """x += norm(y): what a norm after a sublayer adds to the residual stream.
+def norm_rows(mode: str) -> Callable[[int], None]:
+    """x = norm(y) ("write"), or x += norm(y) ("add"): what a norm after a sublayer adds to the residual stream.
 
     Arguments: ticket, rows, columns, x, y, bytes between rows of y, weight, epsilon as the bits of a float32. Rows of
     x are contiguous.
     """
+    add = mode == "add"
 
     def kernel(arguments):  # type: ignore[no-untyped-def]
         rows, columns = argument(arguments, 1), argument(arguments, 2)
@@ -166,6 +171,8 @@ def add_norm() -> Callable[[int], None]:
                 factor = simd.splat(mean_square_scale(source, columns, epsilon))
                 for c in range(0, 4 * columns, 32):
                     v = simd.mul(simd.mul(simd.load_f32x8(source + c), factor), simd.load_f32x8(weight + c))
-                    simd.store_f32x8(target + c, simd.add(simd.load_f32x8(target + c), v))
+                    if add:
+                        v = simd.add(simd.load_f32x8(target + c), v)
+                    simd.store_f32x8(target + c, v)
 
     return kernel

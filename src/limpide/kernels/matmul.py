@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from limpide.kernels import library
@@ -26,6 +27,8 @@ Gate = Literal["silu", "gelu_tanh"]
 
 _SPLIT_WORK = 1 << 16
 """Fewer numbers than this are prepared by one thread: a fork costs about two microseconds."""
+_SPLIT_PRODUCTS = 1 << 17
+"""Fewer products than this are computed by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +60,37 @@ def float_bits(value: float) -> int:
     return int(struct.unpack("<i", struct.pack("<f", value))[0])
 
 
-def round_plain(x: Tensor, buffers: Buffers | None = None) -> ByteRows:
-    """Round x, [rows, columns] float32, columns a multiple of 32."""
-    return _round("plain", x, (0, 0), buffers)
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """Where rounded activations go, and how finely each row is rounded."""
+
+    buffers: Buffers
+    thresholds: Tensor
+    """[rows] float32, see `fields.FINE`"""
 
 
-def round_norm(x: Tensor, weight: Tensor, epsilon: float, buffers: Buffers | None = None) -> ByteRows:
+def round_plain(x: Tensor, how: Rounding | None = None) -> ByteRows:
+    """Round x, [rows, columns] float32, columns a multiple of 32. Without `how` finely, into memory of its own."""
+    return _round("plain", x, (0, 0), how)
+
+
+def round_norm(x: Tensor, weight: Tensor, epsilon: float, how: Rounding | None = None) -> ByteRows:
     """Round x / sqrt(mean(x**2) + epsilon) * weight."""
-    return _round("norm", x, (weight.data_ptr(), float_bits(epsilon)), buffers)
+    return _round("norm", x, (weight.data_ptr(), float_bits(epsilon)), how)
 
 
-def round_gated(gate: Tensor, up: Tensor, kind: Gate, buffers: Buffers | None = None) -> ByteRows:
+def round_gated(gate: Tensor, up: Tensor, kind: Gate, how: Rounding | None = None) -> ByteRows:
     """Round activation(gate) * up."""
-    return _round(kind, gate, (up.data_ptr(), 4 * up.stride(0)), buffers)
+    return _round(kind, gate, (up.data_ptr(), 4 * up.stride(0)), how)
 
 
-def _round(kind: str, x: Tensor, more: tuple[int, int], buffers: Buffers | None) -> ByteRows:
+def _round(kind: str, x: Tensor, more: tuple[int, int], how: Rounding | None) -> ByteRows:
     rows, columns = x.shape
-    into = ByteRows.empty(rows, columns) if buffers is None else buffers.rows(rows, columns)
+    into = ByteRows.empty(rows, columns) if how is None else how.buffers.rows(rows, columns)
+    thresholds = 0 if how is None else how.thresholds.data_ptr()
     call(
         kernel("activations.round_rows", kind),
-        [0, 0, rows, columns, *into.addresses, x.data_ptr(), 4 * x.stride(0), *more, into.padded],
+        [0, 0, rows, columns, *into.addresses, x.data_ptr(), 4 * x.stride(0), *more, into.padded, thresholds],
         threads=1 if rows * columns < _SPLIT_WORK else None,
         scratch=4 * columns,
     )
@@ -93,14 +106,32 @@ def multiply(x: ByteRows, matrices: Sequence[Matrix], outs: Sequence[Tensor], *,
     for matrix, out in zip(matrices, outs, strict=True):
         arguments += (matrix.address, matrix.rows, matrix.row_bytes, out.data_ptr(), 4 * out.stride(0))
     name = "linear.few_rows" if x.rows <= FEW else "linear.many_rows"
-    call(kernel(name, matrices[0].format_name), arguments, scratch=scratch_bytes(x.columns))
+    work = x.rows * x.columns * sum(matrix.rows for matrix in matrices)
+    call(
+        kernel(name, matrices[0].format_name),
+        arguments,
+        threads=1 if work < _SPLIT_PRODUCTS else None,
+        scratch=scratch_bytes(x.columns),
+    )
+
+
+def norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+    """x / sqrt(mean(x**2) + epsilon) * weight; x [rows, columns], columns a multiple of 32, rows contiguous."""
+    y = torch.empty_like(x)
+    rows, columns = x.shape
+    call(
+        kernel("activations.norm_rows", "write"),
+        [0, rows, columns, y.data_ptr(), x.data_ptr(), 4 * x.stride(0), weight.data_ptr(), float_bits(epsilon)],
+        threads=1 if x.numel() < _SPLIT_WORK else None,
+    )
+    return y
 
 
 def add_norm(x: Tensor, y: Tensor, weight: Tensor, epsilon: float) -> None:
     """x += y / sqrt(mean(y**2) + epsilon) * weight, in place; x [rows, columns] contiguous."""
     rows, columns = x.shape
     call(
-        kernel("activations.add_norm"),
+        kernel("activations.norm_rows", "add"),
         [0, rows, columns, x.data_ptr(), y.data_ptr(), 4 * y.stride(0), weight.data_ptr(), float_bits(epsilon)],
         threads=1 if x.numel() < _SPLIT_WORK else None,
     )

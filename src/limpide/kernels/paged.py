@@ -17,6 +17,7 @@ from limpide.kernels.tiles import QUERY_TILE, attention_scratch_bytes
 FEW_QUERIES = 4
 """Up to so many queries per sequence are answered one by one."""
 _SPLIT_TOKENS = 16
+_SPLIT_PRODUCTS = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,10 @@ def attend(
         float_bits(heads.scale),
     ]
     if work.few:
-        call(kernel("attention.attend_few"), arguments, scratch=4 * (work.most_keys + 8))
+        # what most_keys has room for, not what there is: a recorded call serves longer sequences too
+        small = work.rows.shape[0] * heads.heads * heads.head_dim * work.most_keys < _SPLIT_PRODUCTS
+        threads = 1 if small else None
+        call(kernel("attention.attend_few"), arguments, threads=threads, scratch=4 * (work.most_keys + 8))
     else:
         arguments.append(heads.window)
         group = heads.heads // heads.kv_heads

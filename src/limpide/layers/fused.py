@@ -64,19 +64,25 @@ class FusedBlock:
 
     def __call__(self, x: Tensor, step: Step) -> Tensor:
         """The residual stream [T, hidden], changed in place."""
-        self._before_attention(x, step.buffers)
-        self._attention(x.shape[0], step)
-        self._after_attention(x, step.buffers)
+        q = self.store_keys(x, step)
+        self._answer(x, q, step, step.work(self.window), step.rounding)
         return x
 
-    def _before_attention(self, x: Tensor, buffers: Buffers) -> None:
-        rounded = matmul.round_norm(x, self._attn_norm.weight, self._attn_norm.eps, buffers)
-        _products(rounded, self._qkv, buffers)
+    def some(self, x: Tensor, step: Step, rows: Tensor) -> Tensor:
+        """The residual stream of some rows, [R, hidden], after `store_keys` was called with all of them."""
+        heads = self._heads
+        q = step.buffers.tensor("q", x.shape[0], heads.heads * heads.head_dim)
+        x, q = x[rows], q[rows]
+        if len(rows):
+            self._answer(x, q, step, step.work_of(rows, self.window), step.rounding_of(rows, Buffers()))
+        return x
 
-    def _attention(self, rows: int, step: Step) -> None:
-        heads, buffers = self._heads, step.buffers
+    def store_keys(self, x: Tensor, step: Step) -> Tensor:
+        """Write the keys and values of the residual stream's rows to the cache; the queries, turned."""
+        heads, buffers, rows = self._heads, step.buffers, x.shape[0]
+        rounded = matmul.round_norm(x, self._attn_norm.weight, self._attn_norm.eps, step.rounding)
+        _products(rounded, self._qkv, buffers)
         q = buffers.tensor("q", rows, heads.heads * heads.head_dim)
-        pools = step.pages.pool(self._layer)
         paged.place(
             q,
             buffers.tensor("k", rows, heads.kv_heads * heads.head_dim),
@@ -84,31 +90,33 @@ class FusedBlock:
             heads=heads,
             tables=step.tables(self._rope),
             slots=step.slots,
-            pools=pools,
+            pools=step.pages.pool(self._layer),
             norms=self._head_norms,
             epsilon=self._head_epsilon,
         )
+        return q
+
+    def _answer(self, x: Tensor, q: Tensor, step: Step, work: paged.Work, how: matmul.Rounding) -> None:
+        """What queries find, and the feed-forward part, added to the rows of `x`."""
+        buffers = how.buffers
+        mixed = buffers.tensor("mixed", *q.shape)
         paged.attend(
             q,
-            buffers.tensor("mixed", rows, heads.heads * heads.head_dim),
-            heads=heads,
-            work=step.work(heads.window),
-            pools=pools,
+            mixed,
+            heads=self._heads,
+            work=work,
+            pools=step.pages.pool(self._layer),
             block_tables=step.block_tables,
             block_size=step.pages.block_size,
         )
-
-    def _after_attention(self, x: Tensor, buffers: Buffers) -> None:
-        rows, width = x.shape[0], self._heads.heads * self._heads.head_dim
-        mixed = matmul.round_plain(buffers.tensor("mixed", rows, width), buffers)
-        _add(x, mixed, self._o, self._attn_post_norm, buffers)
-        rounded = matmul.round_norm(x, self._mlp_norm.weight, self._mlp_norm.eps, buffers)
+        _add(x, matmul.round_plain(mixed, how), self._o, self._attn_post_norm, buffers)
+        rounded = matmul.round_norm(x, self._mlp_norm.weight, self._mlp_norm.eps, how)
         gate, up = _products(rounded, self._gate_up, buffers)
-        _add(x, matmul.round_gated(gate, up, self._gate, buffers), self._down, self._mlp_post_norm, buffers)
+        _add(x, matmul.round_gated(gate, up, self._gate, how), self._down, self._mlp_post_norm, buffers)
 
 
 class FusedStack:
-    """All blocks of a model. The kernels of a step of few tokens are recorded, and played without Python in between."""
+    """All blocks of a model. A step's kernels are recorded once, and played without Python in between."""
 
     def __init__(self, blocks: Sequence[FusedBlock]) -> None:
         self._blocks = blocks
@@ -121,19 +129,37 @@ class FusedStack:
         known = [block for block in fused if block is not None]
         return cls(known) if len(known) == len(fused) else None
 
-    def __call__(self, x: Tensor, step: Step) -> Tensor:
-        """The residual stream [T, hidden] of a fused step, changed in place or moved to the step's lasting buffers."""
-        if not step.buffers.lasting:
-            return self._run(x, step)
-        x = step.buffers.hold("x", x)
-        key = step.settle(self._windows)
-        step.buffers.again(key, lambda: self._run(x, step))
-        return x
+    def __call__(self, x: Tensor, step: Step, rows: Tensor | None = None) -> Tensor:
+        """The residual stream [T, hidden] of a fused step; or of some rows, for which alone the last block answers.
 
-    def _run(self, x: Tensor, step: Step) -> Tensor:
-        for block in self._blocks:
+        Changes `x`, or moves it to the step's lasting buffers.
+        """
+        some = rows is not None and 2 * len(rows) <= x.shape[0]  # for most rows, all of them are as quick
+        if step.buffers.lasting:
+            x = step.buffers.hold("x", x)
+            key = some, step.settle(self._windows)
+            step.buffers.again(key, lambda: self._run(x, step, some=some))
+        else:
+            self._run(x, step, some=some)
+        if rows is None:
+            return x
+        return self._blocks[-1].some(x, step, rows) if some else x[rows]
+
+    def _run(self, x: Tensor, step: Step, *, some: bool) -> None:
+        for block in self._blocks[:-1]:
             block(x, step)
-        return x
+        if some:
+            self._blocks[-1].store_keys(x, step)
+        else:
+            self._blocks[-1](x, step)
+
+
+def normed(norm: Norm, x: Tensor) -> Tensor:
+    """norm(x), without waking torch's threads where a kernel can do it."""
+    if isinstance(norm, RMSNorm) and x.shape[1] % 32 == 0:
+        return matmul.norm(x, norm.weight, norm.eps)
+    y: Tensor = norm(x)
+    return y
 
 
 def heads_of(spec: BlockSpec) -> paged.Heads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Hashable, Iterable, Mapping
 from functools import cached_property
 from itertools import pairwise
@@ -10,12 +11,16 @@ import torch
 from torch import Tensor
 
 from limpide.kernels.buffers import Buffers
+from limpide.kernels.fields import COARSE, FINE
+from limpide.kernels.matmul import Rounding
 from limpide.kernels.paged import Work, plan
 from limpide.layers.kv import KVView, Pages
 from limpide.layers.rope import Rotation
 from limpide.layers.spec import MaskSpec, QueryTemperature, RopeSpec
 from limpide.layers.taps import Taps
 
+FINE_POSITIONS = 64
+"""How many of a sequence's first tokens are rounded more finely in `fast` numerics."""
 _LEAST_BLOCKS = 64
 """Room in a lasting block table, which grows by doubling."""
 
@@ -51,6 +56,30 @@ class Step:
             raise AssertionError("the fused path was chosen without pages")
         return self.kv.pages
 
+    @property
+    def rounding(self) -> Rounding:
+        """How the step's activations are rounded for the kernels."""
+        return Rounding(self.buffers, self._thresholds)
+
+    def rounding_of(self, rows: Tensor, buffers: Buffers) -> Rounding:
+        """How those of some of its tokens are, the same way."""
+        return Rounding(buffers, self._thresholds[rows])
+
+    @cached_property
+    def _thresholds(self) -> Tensor:
+        # All later tokens read the first ones, and short prompts are nothing else: there finer rounding costs little.
+        # It is a matter of the position alone, so a token's result is the same in any batch and however it came.
+        return self.buffers.hold("thresholds", torch.where(self._positions < FINE_POSITIONS, FINE, COARSE))
+
+    @cached_property
+    def _positions(self) -> Tensor:
+        """[T] int64: each token's place in its sequence."""
+        runs = [
+            torch.arange(length - (stop - start), length)
+            for (start, stop), length in zip(pairwise(self.kv.query_starts), self.kv.kv_lengths, strict=True)
+        ]
+        return torch.cat(runs)
+
     def tables(self, rope: RopeSpec) -> Tensor:
         """Cosines and sines of the step's tokens for the kernels, [T, 2, dims]."""
         tables = self._tables.get(rope)
@@ -64,12 +93,7 @@ class Step:
         """What the step's queries are multiplied by, [T, 1, 1]."""
         temperature = self._temperatures.get(spec)
         if temperature is None:
-            starts = pairwise(self.kv.query_starts)
-            runs = [
-                torch.arange(length - (stop - start), length)
-                for (start, stop), length in zip(starts, self.kv.kv_lengths, strict=True)
-            ]
-            periods = torch.div(torch.cat(runs) + spec.offset, spec.period, rounding_mode="floor")
+            periods = torch.div(self._positions + spec.offset, spec.period, rounding_mode="floor")
             temperature = self._temperatures[spec] = (1 + spec.beta * torch.log1p(periods.float()))[:, None, None]
         return temperature
 
@@ -81,6 +105,16 @@ class Step:
             rows = self.buffers.hold(f"work {window}", planned.rows)
             work = self._work[window] = Work(rows, planned.few, self.block_tables.shape[1] * self.pages.block_size)
         return work
+
+    def work_of(self, rows: Tensor, window: int) -> Work:
+        """What some of the step's tokens ask of attention layers with this window: each on its own."""
+        tasks = []
+        starts, lengths = self.kv.query_starts, self.kv.kv_lengths
+        for row in rows.tolist():
+            sequence = bisect_right(starts, row) - 1
+            end = lengths[sequence] - (starts[sequence + 1] - 1 - row)
+            tasks.append((sequence, max(0, end - window) if window else 0, end))
+        return Work(torch.tensor(tasks, dtype=torch.int64), True, max(lengths))
 
     @cached_property
     def slots(self) -> Tensor:
@@ -106,6 +140,7 @@ class Step:
         """
         for rope in self.rotations:
             self.tables(rope)
+        self._thresholds  # noqa: B018 - held from here on
         few = [(work.few, work.rows.shape) for work in map(self.work, windows)]
         pool = self.pages.pool(0)[0]
         return tuple(few), self.slots.shape, self.block_tables.shape, self.pages.block_size, pool.data_ptr()

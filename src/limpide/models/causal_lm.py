@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from limpide.kernels.buffers import LastingBuffers
 from limpide.layers.block import Block
 from limpide.layers.embedding import Embedding
-from limpide.layers.fused import FusedStack
+from limpide.layers.fused import FusedStack, normed
 from limpide.layers.kv import KVView
 from limpide.layers.linear import Linear
 from limpide.layers.norm import make_norm
@@ -45,11 +45,14 @@ class CausalLM(nn.Module):
         self._lasting = LastingBuffers()
         self._ropes = {rope: RopeTable(rope) for rope in ropes}
 
-    def forward(self, tokens: Tensor, positions: Tensor, kv: KVView, *, taps: Taps | None = None) -> Tensor:
+    def forward(
+        self, tokens: Tensor, positions: Tensor, kv: KVView, rows: Tensor | None = None, *, taps: Taps | None = None
+    ) -> Tensor:
         """One step over the tokens of any number of sequences.
 
         `tokens` and `positions` are int64 [T], grouped by sequence as `kv.query_starts` says; keys and values are
-        written to `kv`. Returns float32 [T, hidden] after the final norm.
+        written to `kv`. `rows`, int64 [R], numbers the tokens whose result is wanted. Returns float32 [R, hidden] after
+        the final norm, or [T, hidden] without `rows`.
         """
         if taps is not None:
             taps.check(len(self.blocks))
@@ -64,11 +67,10 @@ class CausalLM(nn.Module):
         if taps is not None:
             x = taps("embed", x)
         if step.fused and self._stack is not None:
-            x = self._stack(x, step)
-        else:
-            for block in self.blocks:
-                x = block(x, step)
-        x = self.norm(x)
+            return normed(self.norm, self._stack(x, step, rows))
+        for block in self.blocks:
+            x = block(x, step)
+        x = self.norm(x if rows is None else x[rows])
         return x if taps is None else taps("norm", x)
 
     def settle(self, context: int) -> None:

@@ -14,7 +14,7 @@ from limpide.layers.block import Block
 from limpide.layers.fused import FusedStack
 from limpide.layers.rope import RopeTable
 from limpide.layers.spec import AttentionSpec, BlockSpec, MaskSpec, MLPSpec, NormSpec, RopeSpec
-from limpide.layers.step import Step
+from limpide.layers.step import FINE_POSITIONS, Step
 from limpide.layers.taps import Taps
 from limpide.layers.weights import Weights
 from limpide.quant import get_format
@@ -94,10 +94,25 @@ def run(layer: Block, lengths: list[tuple[int, ...]], *, fused: bool) -> list[to
     [[(1,) * 30], [(150, 1, 1)], [(70, 5, 64)], [(3, 3, 2), (90, 1, 1), (1, 1, 40)], [(2, 1), (3, 1), (4, 1)]],
     ids=["decode", "prompt", "chunks", "mixed", "few"],
 )
-def test_agrees_with_the_plain_block(spec: BlockSpec, lengths: list[tuple[int, ...]]) -> None:
+def test_agrees_with_the_plain_block(
+    spec: BlockSpec, lengths: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limpide.layers.step.FINE_POSITIONS", 10**6)  # as the plain block rounds
     layer = block(spec)
     for fused, plain in zip(run(layer, lengths, fused=True), run(layer, lengths, fused=False), strict=True):
         assert (fused - plain).norm() / plain.norm() < 5e-3
+
+
+def test_the_first_positions_are_rounded_finely(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = block(PLAIN)
+    usual = run(layer, [(70,)], fused=True)[0]
+    in_steps = run(layer, [(1,) * 70], fused=True)[0]
+    monkeypatch.setattr("limpide.layers.step.FINE_POSITIONS", 10**6)
+    fine = run(layer, [(70,)], fused=True)[0]
+    fine_in_steps = run(layer, [(1,) * 70], fused=True)[0]
+    for some, finely in ((usual, fine), (in_steps, fine_in_steps)):
+        assert torch.equal(some[:FINE_POSITIONS], finely[:FINE_POSITIONS])
+        assert not torch.equal(some[FINE_POSITIONS:], finely[FINE_POSITIONS:])
 
 
 def test_a_sequence_does_not_depend_on_its_neighbours() -> None:
@@ -148,3 +163,30 @@ def test_recorded_steps_are_made_again_as_cache_and_mode_change() -> None:
                     results.append(stack(x.clone(), Step(view, {rope: rotation}, None, buffers)).clone())
             assert torch.equal(*results), (sequence, position)
     assert lasting.at(1).num_recordings == 3, "one recording for each size of block table"
+
+
+@pytest.mark.parametrize("spec", [PLAIN, GEMMA], ids=["llama", "gemma"])
+@pytest.mark.parametrize("rows", [[], [9], [0, 59, 60, 69]])
+def test_the_last_block_answers_for_the_rows_that_are_wanted(spec: BlockSpec, rows: list[int]) -> None:
+    stack = FusedStack.of([block(spec)])
+    rope = spec.attention.rope
+    assert stack is not None
+    assert rope is not None
+    cache = PagedCache([(2, DIM, DIM)], 64, dtype=torch.float16)
+    leases = [cache.open(), cache.open()]
+    assert all(cache.reserve(lease, 60) for lease in leases)
+    view = cache.view([(leases[0], 0, 60), (leases[1], 0, 10)])
+    x = torch.randn(70, HIDDEN, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        positions = torch.cat((torch.arange(60), torch.arange(10)))
+        rotation = RopeTable(rope).rotation(positions, view.query_starts, view.kv_lengths)
+        lasting = LastingBuffers()
+        results, pages = [], []
+        for wanted in (None, torch.tensor(rows, dtype=torch.int64)):
+            for pool in view.pages.pool(0):
+                pool.zero_()
+            results.append(stack(x.clone(), Step(view, {rope: rotation}, None, lasting.at(70)), wanted).clone())
+            pages.append([pool.clone() for pool in view.pages.pool(0)])
+    assert results[1].shape == (len(rows), HIDDEN)
+    torch.testing.assert_close(results[1], results[0][rows], rtol=0, atol=5e-3 * float(results[0].std()))
+    assert all(torch.equal(a, b) for a, b in zip(*pages, strict=True)), "keys and values are everybody's"

@@ -70,7 +70,7 @@ def test_a_token_costs_one_latent_and_one_key_part(model: CausalLM) -> None:
 
 
 def test_the_kernels_leave_it_alone(model: CausalLM) -> None:
-    assert [block._fused for block in model.blocks] == [None, None]
+    assert [block.fused for block in model.blocks] == [None, None]
 
 
 @pytest.mark.parametrize(

@@ -152,7 +152,7 @@ def test_a_state_is_that_of_its_position_or_none(model: CausalLM) -> None:
 
 
 def test_the_kernels_leave_it_alone(model: CausalLM) -> None:
-    assert [block._fused for block in model.blocks] == [None, None]
+    assert [block.fused for block in model.blocks] == [None, None]
 
 
 def test_it_keeps_no_keys(model: CausalLM) -> None:
