@@ -201,7 +201,7 @@ def work(task: dict[str, Any]) -> None:
     parameters.n_batch = 512
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = task["threads"]
     parameters.warmup = not task["start_only"]
-    program = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    program = resident_bytes()
     started = time.perf_counter()
     server = xllamacpp.Server(parameters)
     load = time.perf_counter() - started
@@ -231,11 +231,17 @@ def work(task: dict[str, Any]) -> None:
             "generation": 1000 * task["generation"] / generation["predicted_ms"],
             "load": load,
             "memory": peak * (1 if sys.platform == "darwin" else 1024) / 1e6,
-            "model_memory": (peak - program) * (1 if sys.platform == "darwin" else 1024) / 1e6,
+            "model_memory": (peak * (1 if sys.platform == "darwin" else 1024) - program) / 1e6,
         }
     out.write(json.dumps(result))
     out.flush()
     os._exit(0)  # its threads need no farewell
+
+
+def resident_bytes() -> int:
+    """Resident memory now. The highest so far would not do: a process inherits that of the one that started it."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
 
 
 def table(result: dict[str, Any]) -> str:

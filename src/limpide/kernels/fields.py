@@ -8,5 +8,5 @@ NUM_FIELDS = 11
 NUM_CALL_FIELDS = 4
 """A recorded call: kernel, arguments, whether it is shared, number of counters."""
 
-FINE, COARSE = 0.5, 4.0
+FINE, COARSE = 0.5, 8.0
 """A group of activations keeps what rounding lost if its squared scale is so many times its row's mean."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 from llvmlite import ir
@@ -54,6 +55,11 @@ def fill_panel(layout: Layout) -> Any:
                         code.store(factor, code.at(to, here, 4 * PANEL * parts, 4 * PANEL * k))
 
     return void_intrinsic(8, emit)
+
+
+def _unless_zero(code: Code, value: Value) -> Any:
+    """A context for what is done unless an int32 is zero, as it mostly is."""
+    return code.builder.if_then(code.builder.icmp_signed("!=", value, ir.Constant(value.type, 0)), likely=False)
 
 
 def multiply_panel(layout: Layout) -> Any:
@@ -124,12 +130,13 @@ def multiply_panel(layout: Layout) -> Any:
         with code.loop(groups32) as loop:
             at = {m: builder.add(row, loop.index) for m, row in enumerate(rows)}
             add_group(loop.index, at)
-            for m, each in at.items():
-                rest = builder.add(each, to_rest)
-                # a scale is never negative, so its bits are zero exactly if it is
-                kept = code.load(code.at(x_f, rest, 16), simd._I32)
-                with builder.if_then(builder.icmp_signed("!=", kept, ir.Constant(simd._I32, 0)), likely=False):
-                    add_group(loop.index, {m: rest})
+            rests = {m: builder.add(each, to_rest) for m, each in at.items()}
+            # a scale is never negative, so its bits are zero exactly if it is
+            kept = {m: code.load(code.at(x_f, rest, 16), simd._I32) for m, rest in rests.items()}
+            with _unless_zero(code, reduce(builder.or_, kept.values())):
+                for m, rest in rests.items():
+                    with _unless_zero(code, kept[m]):
+                        add_group(loop.index, {m: rest})
         with builder.if_else(builder.icmp_signed("!=", add, code.number(0))) as (then, otherwise):
             for adding, branch in ((True, then), (False, otherwise)):
                 with branch:
