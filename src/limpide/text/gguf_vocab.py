@@ -162,9 +162,11 @@ def read_gguf_vocabulary(metadata: Mapping[str, Any]) -> Vocabulary:
         return _byte_level(fields)
     if model == "llama":
         return _sentencepiece(fields)
+    if model == "gemma4":
+        return _merged_sentencepiece(fields)
     raise TokenizerUnavailable(
         f"the tokenizer is of kind {model!r}",
-        expected="gpt2 (byte-level BPE) or llama (SentencePiece-style BPE)",
+        expected="gpt2 (byte-level BPE), llama (SentencePiece-style BPE) or gemma4 (the same with a list of merges)",
         hint=_FOLDER_HINT,
     )
 
@@ -303,6 +305,69 @@ def _sentencepiece(fields: _Metadata) -> Vocabulary:
         space_prefix=prefix,
         hashed=lambda: _hash(["llama", str(prefix)], texts, map(repr, scores), map(str, kinds)),
     )
+
+
+def _merged_sentencepiece(fields: _Metadata) -> Vocabulary:
+    """Gemma 4: pieces as SentencePiece writes them, joined in the order of a list of merges."""
+    pieces = _Pieces(fields)
+    lines = fields.strings("merges", 4 * MAX_TOKENS)
+    if lines is None:
+        raise CorruptModelFile("tokenizer.ggml.merges is missing", expected="the merges of a BPE")
+    texts, kinds = pieces.texts, pieces.kinds
+    byte_ids = _byte_ids(pieces)
+    engine = _merging_engine(_mergeable(pieces), _merges(fields, lines), pieces, byte_fallback=byte_ids is not None)
+    values = {number: value for value, number in enumerate(byte_ids)} if byte_ids else {}
+    always = AddedTokens(
+        AddedToken(text.replace(" ", SPACE), number) for text, number in pieces.plain_user_defined().items()
+    )
+    prefix = fields.flag("add_space_prefix") or False
+
+    def encode(text: str, first: bool) -> list[int]:
+        ids: list[int] = []
+        for part in always.split((f" {text}" if prefix else text).replace(" ", SPACE)):
+            if isinstance(part, int):
+                ids.append(part)
+            else:
+                ids.extend(engine.encode(part, add_special_tokens=False).ids)
+        return ids
+
+    def token_bytes(token: int) -> bytes:
+        if token in values:
+            return bytes((values[token],))
+        text = texts[token]
+        return (text if kinds[token] == Kind.CONTROL else text.replace(SPACE, " ")).encode("utf-8", "replace")
+
+    return Vocabulary(
+        size=pieces.size,
+        encode_plain=encode,
+        token_bytes=token_bytes,
+        special=pieces.special(),
+        hidden=pieces.hidden(),
+        bos_id=pieces.bos_id,
+        eos_id=pieces.eos_id,
+        eos_ids=pieces.eos_ids,
+        add_bos=True,  # early files say false, and were never meant
+        space_prefix=prefix,
+        hashed=lambda: _hash(["gemma4", str(prefix)], texts, lines, map(str, kinds)),
+    )
+
+
+def _merging_engine(
+    vocabulary: dict[str, int], merges: list[tuple[str, str]], pieces: _Pieces, *, byte_fallback: bool
+) -> tokenizers.Tokenizer:
+    """The `tokenizers` library set up for text whose spaces are already `SPACE`."""
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+
+    unknown = next(iter(pieces.unknown), None)
+    if unknown is not None:
+        vocabulary = {**vocabulary, unknown: pieces.unknown[unknown]}
+    try:
+        engine = Tokenizer(models.BPE(vocabulary, merges, byte_fallback=byte_fallback, unk_token=unknown))
+    except Exception as error:  # noqa: BLE001 - the library raises nothing narrower
+        raise CorruptModelFile(f"the tokenizer's merges don't fit its tokens: {error}", hint=_FOLDER_HINT) from None
+    # No piece goes over the end of a line, so lines can be looked at one by one.
+    engine.pre_tokenizer = pre_tokenizers.Split(Regex(r"[^\n]+|\n+"), behavior="isolated")
+    return engine
 
 
 def _byte_ids(pieces: _Pieces) -> list[int] | None:
