@@ -43,6 +43,7 @@ UNREADABLE = {
     "mla-direct-queries": "it wants a latent for queries",
     "granite4-hybrid": "it wants larger sizes",
     "granite4-hybrid-experts": "it knows no biases there",
+    "qwen3.5-experts": "it knows no biases there",
 }
 
 
@@ -53,6 +54,8 @@ def scaling(change: Callable[[Any], Any]) -> Change:
 DIFFERENT: dict[str, Change] = {
     # GGUF has no way to say that YaRN's range isn't rounded.
     "gpt-oss": scaling(lambda s: replace(s, truncate=True)),
+    # Files don't state the temperature of queries; the reference has one by default, it has none.
+    "mistral4": attention(lambda a: replace(a, q_temperature=None)),
     # It leaves out Phi-3's window.
     "phi3": attention(lambda a: replace(a, mask=MaskSpec())),
     # It chooses by how long the text may become, not by how long it is.
