@@ -14,7 +14,7 @@ import subprocess
 import sys
 from typing import Any
 
-from limpide.hub.fit import GENERATION_SHARE, LAYER_SECONDS, PROMPT_SHARE, look_at, predict
+from limpide.hub.fit import GENERATION_SHARE, LAYER_SECONDS, look_at, predict, prompt_share
 from limpide.hub.machine import Machine
 
 PROMPT, GENERATION = 512, 128
@@ -56,7 +56,7 @@ def compare(model: str, numerics: Any, repetitions: int) -> dict[str, Any]:
         "generation": _pair(found.generation_tokens_per_second, measured["generation_tokens_per_second"]),
         "prompt": _pair(prompt, measured["prompt_tokens_per_second"]),
         "generation_share": read_bytes / machine.read_bandwidth / reading if reading > 0 else None,
-        "prompt_share": PROMPT_SHARE * measured["prompt_tokens_per_second"] / prompt,
+        "prompt_share": prompt_share(machine) * measured["prompt_tokens_per_second"] / prompt,
         "read_bandwidth": machine.read_bandwidth,
         "matmul_flops": machine.matmul_flops,
         "measured_at": measured["measured_at"],

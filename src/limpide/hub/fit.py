@@ -11,16 +11,16 @@ Memory, in bytes:
 Speed, in tokens per second:
 
     generation   1 / (weights read per token / (bandwidth * GENERATION_SHARE) + layers * LAYER_SECONDS)
-    prompt       1 / (operations per token / (matmul_flops * PROMPT_SHARE))
+    prompt       1 / (operations per token / (matmul_flops * prompt_share))
 
 Generating one token reads every weight once (of a mixture of experts the chosen ones, of the embedding one row unless
 it is also the output matrix) and the cache of the tokens so far. A prompt token costs two operations per weight, the
 output matrix aside, and attention over the tokens before it. Bandwidth and matrix speed are measured on this machine
 in half a second; the shares are what `limpide bench` reached of them; benchmarks/fit_accuracy.py tells them.
 
-What the constants stand on: SmolLM2 135M for all four, Gemma 3 270M for the memory too, `fast`, two cores of an AMD
-EPYC, 2026-11-22, with other programs running beside. One run does not tell GENERATION_SHARE and LAYER_SECONDS apart;
-no run has checked the speeds of `exact`, for which the same shares are taken.
+What the constants stand on: SmolLM2 135M and Gemma 3 270M, `fast`, two cores of an AMD EPYC with VNNI, 2026-11-24; without
+VNNI, one run of 2026-11-22. They hold for models whose blocks the kernels know and that they can multiply from: others are
+slower, mixtures of experts by far. No run has checked the speeds of `exact`, for which the same shares are taken.
 """
 
 from __future__ import annotations
@@ -43,9 +43,11 @@ from limpide.hub.store import Store
 RUNTIME_BYTES = 360 << 20
 PREFILL_CHUNK = 512
 CACHE_VALUE_BYTES: dict[Numerics, int] = {"fast": 2, "exact": 4}
-GENERATION_SHARE = 0.25
-LAYER_SECONDS = 40e-6
-PROMPT_SHARE = 1.0
+GENERATION_SHARE = 0.57
+LAYER_SECONDS = 20e-6
+PROMPT_SHARE = 1.2
+PROMPT_SHARE_VNNI = 1.8
+"""Above one: `matmul_flops` is of float32, and kernels multiply bytes."""
 DEFAULT_CONTEXT = 4096
 _COMFORTABLE = 0.9
 """Share of the available memory beyond which the system starts to push other things out."""
@@ -263,4 +265,9 @@ def _prompt_speed(shape: ModelShape, machine: Machine) -> float:
     head = shape.vocabulary * shape.hidden
     weights = shape.parameters - head - round(shape.parameters * _idle_share(shape))
     attention = 4 * shape.layers * shape.heads * shape.head_dim * PREFILL_CHUNK / 2
-    return machine.matmul_flops * PROMPT_SHARE / (2 * max(weights, 1) + attention)
+    return machine.matmul_flops * prompt_share(machine) / (2 * max(weights, 1) + attention)
+
+
+def prompt_share(machine: Machine) -> float:
+    """What prompts reach of the machine's `matmul_flops`."""
+    return PROMPT_SHARE_VNNI if any(name.endswith("VNNI") for name in machine.isa) else PROMPT_SHARE
