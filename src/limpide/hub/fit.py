@@ -18,9 +18,9 @@ it is also the output matrix) and the cache of the tokens so far. A prompt token
 output matrix aside, and attention over the tokens before it. Bandwidth and matrix speed are measured on this machine
 in half a second; the shares are what `limpide bench` reached of them; benchmarks/fit_accuracy.py tells them.
 
-What the constants stand on: SmolLM2 135M and Gemma 3 270M, `fast`, two cores of an AMD EPYC with VNNI, 2026-11-24; without
-VNNI, one run of 2026-11-22. They hold for models whose blocks the kernels know and that they can multiply from: others are
-slower, mixtures of experts by far. No run has checked the speeds of `exact`, for which the same shares are taken.
+What the constants stand on: SmolLM2 135M and Gemma 3 270M, `fast`, two cores of an AMD EPYC with VNNI, 2026-11-24;
+without VNNI, one run of 2026-11-22. They hold for models whose blocks the kernels know and can multiply from: others
+are slower, mixtures of experts by far. No run has checked the speeds of `exact`, for which the same shares are taken.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from limpide.hub.resolve import local_model, where_is
 from limpide.hub.shape import ModelShape, context_from_config, shape_from_config
 from limpide.hub.store import Store
 
-RUNTIME_BYTES = 360 << 20
+RUNTIME_BYTES = 405 << 20
 PREFILL_CHUNK = 512
 CACHE_VALUE_BYTES: dict[Numerics, int] = {"fast": 2, "exact": 4}
 GENERATION_SHARE = 0.57
