@@ -61,7 +61,7 @@ def test_generation_is_bound_by_reading_the_weights() -> None:
 
 
 @pytest.mark.parametrize(
-    ("available", "verdict"), [(100 << 20, "no"), (520_000_000, "tight"), (600_000_000, "yes"), (0, "no")]
+    ("available", "verdict"), [(100 << 20, "no"), (570_000_000, "tight"), (650_000_000, "yes"), (0, "no")]
 )
 def test_the_verdict_follows_the_memory_that_is_free(available: int, verdict: str) -> None:
     found = predict(SMOLLM2, replace(MACHINE, memory_available=available), context=16)
