@@ -31,6 +31,15 @@ class Code:
         address = self.builder.add(base, scaled)
         return self.builder.add(address, self.number(more)) if more else address
 
+    def rows(self, first: Value, row_bytes: Value, there: Value, count: int) -> list[Value]:
+        """Addresses of `count` rows; where there are fewer, the last one stands in for the rest."""
+        builder, last = self.builder, self.builder.sub(there, self.number(1))
+        addresses = []
+        for r in range(count):
+            number = builder.select(builder.icmp_signed("<", last, self.number(r)), last, self.number(r))
+            addresses.append(builder.add(first, builder.mul(number, row_bytes)))
+        return addresses
+
     def load(self, address: Value, kind: ir.Type) -> Value:
         """Whatever lies at an address; nothing is said of its alignment."""
         return simd._load(self.builder, address, kind)

@@ -27,11 +27,7 @@ def multiply_tile(layout: Layout, x_rows: int) -> Any:
     def emit(code: Code, values: list[Value]) -> None:
         blocks, row_bytes, there, x_q, x_f, columns, padded, out, out_stride, add = values
         builder = code.builder
-        last = builder.sub(there, code.number(1))
-        rows = []
-        for r in range(TILE):
-            clamped = builder.select(builder.icmp_signed("<", last, code.number(r)), last, code.number(r))
-            rows.append(builder.add(blocks, builder.mul(clamped, row_bytes)))
+        rows = code.rows(blocks, row_bytes, there, TILE)
         groups32 = builder.sdiv(columns, code.number(32))
         to_rest = builder.mul(padded, groups32)
         zero = ir.Constant(simd._F32X8, [0.0] * TILE)

@@ -36,11 +36,7 @@ def fill_panel(layout: Layout) -> Any:
     def emit(code: Code, values: list[Value]) -> None:
         blocks, row_bytes, there, columns, panel, scales, offsets, first = values
         builder = code.builder
-        last = builder.sub(there, code.number(1))
-        rows = []
-        for r in range(TILE):
-            clamped = builder.select(builder.icmp_signed("<", last, code.number(r)), last, code.number(r))
-            rows.append(builder.add(blocks, builder.mul(clamped, row_bytes)))
+        rows = code.rows(blocks, row_bytes, there, TILE)
         panel, scales, offsets = (code.at(base, first, 4) for base in (panel, scales, offsets))
         with code.loop(builder.sdiv(columns, code.number(layout.values))) as loop:
             tile = Tile(builder, [code.at(row, loop.index, layout.size) for row in rows])

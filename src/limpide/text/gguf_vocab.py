@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, cast
 
@@ -268,13 +268,10 @@ def _sentencepiece(fields: _Metadata) -> Vocabulary:
     joined = {text: i for i, text in enumerate(texts) if kinds[i] == normal and text}
     unknown = next(iter(pieces.unknown.values()), pieces.unknown_id)
     bpe = SentencePieceBPE(joined, scores, byte_ids=byte_ids, unknown_id=unknown)
-    always = AddedTokens(
-        AddedToken(text.replace(" ", SPACE), number) for text, number in pieces.plain_user_defined().items()
-    )
+    always = _spaced_user_defined(pieces)
     prefix = fields.flag("add_space_prefix")
     prefix = True if prefix is None else prefix
     add_bos = fields.flag("add_bos_token")
-    values = {number: value for value, number in enumerate(byte_ids)} if byte_ids else {}
 
     def encode(text: str, first: bool) -> list[int]:
         escaped = (f" {text}" if prefix else text).replace(" ", SPACE)
@@ -286,16 +283,10 @@ def _sentencepiece(fields: _Metadata) -> Vocabulary:
                 ids.extend(bpe.encode(part))
         return ids
 
-    def token_bytes(token: int) -> bytes:
-        if token in values:
-            return bytes((values[token],))
-        text = texts[token]
-        return (text if kinds[token] == Kind.CONTROL else text.replace(SPACE, " ")).encode("utf-8", "replace")
-
     return Vocabulary(
         size=pieces.size,
         encode_plain=encode,
-        token_bytes=token_bytes,
+        token_bytes=_spaced_bytes(pieces, byte_ids),
         special=pieces.special(),
         hidden=pieces.hidden(),
         bos_id=pieces.bos_id,
@@ -316,10 +307,7 @@ def _merged_sentencepiece(fields: _Metadata) -> Vocabulary:
     texts, kinds = pieces.texts, pieces.kinds
     byte_ids = _byte_ids(pieces)
     engine = _merging_engine(_mergeable(pieces), _merges(fields, lines), pieces, byte_fallback=byte_ids is not None)
-    values = {number: value for value, number in enumerate(byte_ids)} if byte_ids else {}
-    always = AddedTokens(
-        AddedToken(text.replace(" ", SPACE), number) for text, number in pieces.plain_user_defined().items()
-    )
+    always = _spaced_user_defined(pieces)
     prefix = fields.flag("add_space_prefix") or False
 
     def encode(text: str, first: bool) -> list[int]:
@@ -331,16 +319,10 @@ def _merged_sentencepiece(fields: _Metadata) -> Vocabulary:
                 ids.extend(engine.encode(part, add_special_tokens=False).ids)
         return ids
 
-    def token_bytes(token: int) -> bytes:
-        if token in values:
-            return bytes((values[token],))
-        text = texts[token]
-        return (text if kinds[token] == Kind.CONTROL else text.replace(SPACE, " ")).encode("utf-8", "replace")
-
     return Vocabulary(
         size=pieces.size,
         encode_plain=encode,
-        token_bytes=token_bytes,
+        token_bytes=_spaced_bytes(pieces, byte_ids),
         special=pieces.special(),
         hidden=pieces.hidden(),
         bos_id=pieces.bos_id,
@@ -368,6 +350,26 @@ def _merging_engine(
     # No piece goes over the end of a line, so lines can be looked at one by one.
     engine.pre_tokenizer = pre_tokenizers.Split(Regex(r"[^\n]+|\n+"), behavior="isolated")
     return engine
+
+
+def _spaced_user_defined(pieces: _Pieces) -> AddedTokens:
+    return AddedTokens(
+        AddedToken(text.replace(" ", SPACE), number) for text, number in pieces.plain_user_defined().items()
+    )
+
+
+def _spaced_bytes(pieces: _Pieces, byte_ids: list[int] | None) -> Callable[[int], bytes]:
+    """What a token stands for where spaces are written as `SPACE` and bytes have tokens of their own."""
+    values = {number: value for value, number in enumerate(byte_ids)} if byte_ids else {}
+
+    def token_bytes(token: int) -> bytes:
+        if token in values:
+            return bytes((values[token],))
+        text = pieces.texts[token]
+        spaced = pieces.kinds[token] != Kind.CONTROL
+        return (text.replace(SPACE, " ") if spaced else text).encode("utf-8", "replace")
+
+    return token_bytes
 
 
 def _byte_ids(pieces: _Pieces) -> list[int] | None:
