@@ -27,7 +27,7 @@ Gate = Literal["silu", "gelu_tanh"]
 
 _SPLIT_WORK = 1 << 16
 """Fewer numbers than this are prepared by one thread: a fork costs about two microseconds."""
-_SPLIT_PRODUCTS = 1 << 17
+SPLIT_PRODUCTS = 1 << 17
 """Fewer products than this are computed by one."""
 
 
@@ -110,7 +110,7 @@ def multiply(x: ByteRows, matrices: Sequence[Matrix], outs: Sequence[Tensor], *,
     call(
         kernel(name, matrices[0].format_name),
         arguments,
-        threads=1 if work < _SPLIT_PRODUCTS else None,
+        threads=1 if work < SPLIT_PRODUCTS else None,
         scratch=scratch_bytes(x.columns),
     )
 

@@ -11,13 +11,12 @@ from torch import Tensor
 
 from limpide.kernels.arguments import call
 from limpide.kernels.library import kernel
-from limpide.kernels.matmul import float_bits
+from limpide.kernels.matmul import SPLIT_PRODUCTS, float_bits
 from limpide.kernels.tiles import QUERY_TILE, attention_scratch_bytes
 
 FEW_QUERIES = 4
 """Up to so many queries per sequence are answered one by one."""
 _SPLIT_TOKENS = 16
-_SPLIT_PRODUCTS = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +144,7 @@ def attend(
     ]
     if work.few:
         # what most_keys has room for, not what there is: a recorded call serves longer sequences too
-        small = work.rows.shape[0] * heads.heads * heads.head_dim * work.most_keys < _SPLIT_PRODUCTS
+        small = work.rows.shape[0] * heads.heads * heads.head_dim * work.most_keys < SPLIT_PRODUCTS
         threads = 1 if small else None
         call(kernel("attention.attend_few"), arguments, threads=threads, scratch=4 * (work.most_keys + 8))
     else:

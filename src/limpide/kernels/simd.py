@@ -1,6 +1,6 @@
 """Vectors of eight lanes for kernels that numba compiles.
 
-Numba has no vector type of its own. These intrinsics add three (32 bytes, 8 int32, 8 float32), each one LLVM
+Numba has no vector type of its own. These intrinsics add two (8 int32, 8 float32), each one LLVM
 instruction or a short sequence that the compiler maps to what the processor has. Addresses are plain int64. Only the
 products of bytes and their helpers look at the instruction set, because LLVM does not find those by itself.
 """
@@ -44,7 +44,6 @@ class _VectorModel(models.PrimitiveModel):
 
 f32x8 = Vector("f32x8", _F32X8)
 i32x8 = Vector("i32x8", _I32X8)
-i8x32 = Vector("i8x32", _I8X32)
 
 _Emit = Callable[[ir.IRBuilder, list[ir.Value]], ir.Value | None]
 
