@@ -10,6 +10,7 @@ from limpide.core.events import Event, Finished
 from limpide.core.messages import Message, Tool, ToolCall
 from limpide.core.receipt import Numerics
 from limpide.core.sampling import Sampling
+from limpide.core.shape import Shape, ToolChoice
 from limpide.core.thinking import Capability, Thinking
 
 
@@ -21,6 +22,9 @@ class ChatRequest:
     sampling: Sampling = field(default_factory=Sampling)
     thinking: Thinking = field(default_factory=lambda: Thinking.parse("off"))
     tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = field(default_factory=ToolChoice)
+    shape: Shape | None = None
+    """What form the answer must have; the thinking before it is free."""
 
 
 @dataclass(frozen=True, slots=True)
