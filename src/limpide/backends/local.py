@@ -168,9 +168,7 @@ class LocalBackend:
         try:
             text, trouble = _read_text(checkpoint, dialect, tool_dialect)
             model = load_model(checkpoint, numerics=numerics)
-            hashed = BackgroundHash((lambda: checkpoint.sha256) if sha256 is None else None, sha256)
-            if sha256 is not None:
-                checkpoint.close()  # weights stay mapped, and nobody holds its vocabulary a second time
+            hashed = BackgroundHash(checkpoint, sha256)
             backend = cls(
                 model,
                 model.spec,
@@ -182,7 +180,7 @@ class LocalBackend:
                 cache_bytes=cache_bytes,
                 licence=licence,
                 weights_sha256=hashed,
-                on_close=checkpoint.close if sha256 is None else lambda: None,
+                on_close=hashed.close,
             )
         except BaseException:
             checkpoint.close()
