@@ -29,10 +29,12 @@ def from_hf(config: ConfigReader) -> ModelSpec:
     config.only("hidden_act", ("gelu_pytorch_tanh",), "gelu_pytorch_tanh")
     config.only("use_bidirectional_attention", (False,), "false")
     types = hf_layer_types(config, sizes.layers, every(_STEP, sizes.layers))
+    window = config.integer("sliding_window", _WINDOW)
+    config.only("sliding_window_size", (window,), f"{window}, like sliding_window")
     return _spec(
         sizes,
         RopeSpec(theta, sizes.head_dim, scaling=scaling),
-        masks(types, config.integer("sliding_window", _WINDOW)),
+        masks(types, window),
         scale=config.positive("query_pre_attn_scalar", 256.0) ** -0.5,
         softcap=_hf_softcap(config, "attn_logit_softcapping", _ATTENTION_SOFTCAP),
         final_softcap=_hf_softcap(config, "final_logit_softcapping", _FINAL_SOFTCAP),

@@ -29,6 +29,10 @@ def from_hf(config: ConfigReader) -> ModelSpec:
     sizes = hf_sizes(config, context=32768)
     theta, scaling = hf_rope(config, theta=_THETA, context=sizes.context)
     config.only("hidden_act", ("silu",), "silu")
+    # some files repeat what every Qwen3 mixture is like
+    config.only("qkv_bias", (False,), "false: attention_bias says it")
+    config.only("use_qk_norm", (True,), "true")
+    config.only("shared_expert_intermediate_size", (0,), "0: no expert that every token uses")
     config.harmless("sliding_window", "max_window_layers", *experts.HF_TRAINING)
     count = "num_local_experts" if "num_local_experts" in config else "num_experts"
     router = RouterSpec(

@@ -76,6 +76,7 @@ def hf_parts(config: ConfigReader) -> Parts:
     theta, scaling = hf_rope(config, theta=_THETA, context=sizes.context, partial=True)
     config.only("hidden_act", ("silu",), "silu")
     config.only("attn_output_gate", (True,), "true")
+    config.only("output_gate_type", ("swish", "silu"), "swish, which is silu")
     config.only("use_sliding_window", (False,), "false")
     config.harmless("sliding_window", "max_window_layers", "mamba_ssm_dtype", *experts.HF_TRAINING)
     config.harmless("mtp_num_hidden_layers", "mtp_use_dedicated_embeddings")

@@ -10,7 +10,7 @@ from typing import Any
 
 from limpide.core.errors import UnsupportedArchitecture, UnsupportedConfig
 from limpide.formats import Checkpoint
-from limpide.models.config import HARMLESS_HF, ConfigReader
+from limpide.models.config import ConfigReader
 from limpide.models.quantization import KEY
 from limpide.models.renamed import renamed
 
@@ -48,7 +48,7 @@ _HARMLESS = frozenset({
     "image_token_index", "image_token_id", "boi_token_index", "boi_token_id", "eoi_token_index", "eoi_token_id",
     "audio_token_id", "boa_token_id", "eoa_token_id", "eoa_token_index", "video_token_id",
     "mm_tokens_per_image", "vision_soft_tokens_per_image", "projector_hidden_act", "multimodal_projector_bias",
-    "vision_start_token_id", "vision_end_token_id", "spatial_merge_size", "vision_feature_layer",
+    "vision_start_token_id", "vision_end_token_id", "spatial_merge_size", "vision_feature_layer", "language_model_only",
 })  # fmt: skip
 """Keys beside `text_config` that say nothing of text."""
 
@@ -68,7 +68,7 @@ def unwrapped(checkpoint: Checkpoint) -> Checkpoint:
             f"this checkpoint has architectures {written!r}, which we can't compute", expected=architecture
         )
     outer = ConfigReader(config, "config.json")
-    outer.finish(harmless=HARMLESS_HF | _HARMLESS | {KEY})
+    outer.finish_hf(harmless=_HARMLESS | {KEY})
     inner = config["text_config"]
     if not isinstance(inner, Mapping):
         raise outer.refusal("text_config", inner, "a mapping")
