@@ -11,7 +11,7 @@ from limpide.models.family import Family, TensorName, module
 from limpide.models.qwen2_moe import hf_sparse_layers
 from limpide.models.recurrent import deltanet
 from limpide.models.rope_config import gguf_scaling, hf_rope
-from limpide.models.sizes import Sizes, gguf_sizes, hf_sizes
+from limpide.models.sizes import Defaults, Sizes, gguf_sizes, hf_sizes
 from limpide.models.spec import (
     AttentionSpec,
     BlockSpec,
@@ -30,6 +30,7 @@ _THETA, _PART = 10000.0, 0.25
 _INTERVAL = 4
 """Every fourth layer is attention."""
 _LINEAR, _FULL = "linear_attention", "full_attention"
+_WITHOUT_MLP = Defaults(width=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,9 @@ class Parts:
 
 def hf_parts(config: ConfigReader) -> Parts:
     """From a config.json. Positions in three dimensions are one and the same for text."""
-    sizes = hf_sizes(config, context=32768, head_dim=256, width=0 if "num_experts" in config else None)
+    sizes = hf_sizes(
+        config, context=32768, head_dim=256, defaults=_WITHOUT_MLP if "num_experts" in config else Defaults()
+    )
     part = config.positive("partial_rotary_factor", _PART)
     if (settings := config.child("rope_parameters") or config.child("rope_scaling")) is not None:
         part = settings.positive("partial_rotary_factor", part)
