@@ -9,6 +9,7 @@ from typing import Any
 import gguf
 import pytest
 import torch
+from descriptions import differences
 from mutations import Change, attention, block, mlp, rope, swap_thetas, whole, window
 from mutations_dense import DENSE_MUTATIONS
 from mutations_moe import MOE_MUTATIONS
@@ -98,6 +99,15 @@ def test_the_same_model_as_gguf_agrees(made_gguf: Made) -> None:
     tokens = some_tokens()
     ours = plain_logits(load(made_gguf.gguf), tokens)
     assert distance(ours, reference_logits(made_gguf.reference, tokens)) < TOLERANCE
+
+
+def test_a_gguf_file_is_described_as_its_folder(made_gguf: Made) -> None:
+    """Constants that these files leave out too, and those that 40 tokens can't show: chunks of 8192, say."""
+    specs = []
+    for path in (made_gguf.folder, made_gguf.gguf):
+        with open_checkpoint(path) as checkpoint:
+            specs.append(read_spec(checkpoint)[1])
+    assert list(differences(*specs)) == []
 
 
 def test_quantised_blocks_agree(made_gguf: Made) -> None:
