@@ -67,6 +67,7 @@ def from_gguf(config: ConfigReader, checkpoint: Checkpoint) -> ModelSpec:
     beta, temperature = config.number("attention.temperature_scale", 0.0), None
     if beta:
         temperature = QueryTemperature(beta, config.integer("rope.scaling.original_context_length"))
+        config.only("attention.temperature_length", (temperature.period,), f"{temperature.period}, the original context")
     rope = RopeSpec(config.number("rope.freq_base", _THETA), sizes.head_dim, scaling=scaling)
     return _spec(sizes, rope, (MaskSpec(),) * sizes.layers, temperature)
 
