@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from limpide.formats import Checkpoint
 from limpide.models import names
 from limpide.models.config import ConfigReader
@@ -9,7 +11,7 @@ from limpide.models.family import Family
 from limpide.models.layer_types import FULL, SLIDING, every, hf_layer_types, masks
 from limpide.models.rope_config import ROPE_DIVISORS, gguf_scaling, hf_scaling
 from limpide.models.sizes import Defaults, Sizes, gguf_sizes, hf_sizes
-from limpide.models.spec import AttentionSpec, BlockSpec, MaskSpec, MLPSpec, ModelSpec, NormSpec, RopeScaling, RopeSpec
+from limpide.models.spec import BlockSpec, MaskSpec, MLPSpec, ModelSpec, NormSpec, RopeScaling, RopeSpec
 from limpide.models.transforms import Add
 
 _PATTERN = 6
@@ -93,12 +95,9 @@ def _spec(
     norm = NormSpec(sizes.eps, mul_in_fp32=True)
 
     def block(kind: str, mask: MaskSpec) -> BlockSpec:
-        attention = AttentionSpec(
-            heads=sizes.heads,
-            kv_heads=sizes.kv_heads,
-            head_dim=sizes.head_dim,
+        attention = replace(
+            sizes.attention(full if kind == FULL else sliding),
             scale=scale,
-            rope=full if kind == FULL else sliding,
             mask=mask,
             qk_norm=norm,
             qkv_bias=bias,

@@ -13,7 +13,6 @@ from limpide.models.recurrent import deltanet
 from limpide.models.rope_config import gguf_scaling, hf_rope
 from limpide.models.sizes import Defaults, Sizes, gguf_sizes, hf_sizes
 from limpide.models.spec import (
-    AttentionSpec,
     BlockSpec,
     DeltaNetSpec,
     MLPSpec,
@@ -47,16 +46,8 @@ class Parts:
     def model(self, family: str, feed_forward: tuple[MLPSpec | MoESpec, ...]) -> ModelSpec:
         """A whole model of these."""
         sizes, norm = self.sizes, NormSpec(self.sizes.eps)
-        attention = AttentionSpec(
-            heads=sizes.heads,
-            kv_heads=sizes.kv_heads,
-            head_dim=sizes.head_dim,
-            scale=sizes.head_dim**-0.5,
-            rope=self.rope,
-            qk_norm=norm,
-            qkv_bias=self.bias,
-            out_bias=self.bias,
-            out_gate=True,
+        attention = replace(
+            sizes.attention(self.rope), qk_norm=norm, qkv_bias=self.bias, out_bias=self.bias, out_gate=True
         )
         blocks = (
             BlockSpec(self.deltanet if carries else attention, each, norm)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from limpide.formats import Checkpoint
 from limpide.layers.spec import require
 from limpide.models.config import ConfigReader
-from limpide.models.spec import BlockSpec, ModelSpec, NormSpec
+from limpide.models.spec import AttentionSpec, BlockSpec, ModelSpec, NormSpec, RopeSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,10 @@ class Sizes:
     def __post_init__(self) -> None:
         for size in ("hidden", "head_dim"):
             require(getattr(self, size) > 0, size, getattr(self, size), "above zero")
+
+    def attention(self, rope: RopeSpec | None) -> AttentionSpec:
+        """Grouped-query attention without additions: a family says how its own differs."""
+        return AttentionSpec(self.heads, self.kv_heads, self.head_dim, self.head_dim**-0.5, rope)
 
     def model(
         self,
