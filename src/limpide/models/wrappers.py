@@ -81,9 +81,14 @@ def unwrapped(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def _tied(outer: Mapping[str, Any], inner: Mapping[str, Any], *, stored: bool) -> bool:
-    """Whether the output matrix is the embedding: an outer true is often only a default, so a stored matrix wins."""
+    """Whether the output matrix is the embedding: an outer true is often only a default, so a stored matrix wins.
+
+    The text model's own word counts where nothing is said outside.
+    """
+    said: list[bool] = []
     for where, config in (("", outer), ("text_config: ", inner)):
         value = config.get("tie_word_embeddings")
         if value is not None and not isinstance(value, bool):
             raise UnsupportedConfig(f"config.json: {where}tie_word_embeddings is {value!r}", expected="true or false")
-    return not stored and outer.get("tie_word_embeddings") is not False
+        said += [] if value is None else [value]
+    return not stored and (not said or said[0])
