@@ -34,6 +34,7 @@ class Row:
 
     name: str
     path: Path
+    architecture: str
     spec: ModelSpec
     config: dict[str, Any]
     """Its config.json."""
@@ -53,7 +54,9 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Row]]:
                 table.write_gguf(tiny, reference, path)
                 with open_checkpoint(path) as checkpoint:
                     _, spec = read_spec(checkpoint)
-                found.append(Row(tiny.name, path, spec, json.loads(reference.config.to_json_string(use_diff=False))))
+                    architecture = str(checkpoint.config["general.architecture"])
+                config = json.loads(reference.config.to_json_string(use_diff=False))
+                found.append(Row(tiny.name, path, architecture, spec, config))
         yield found
 
 
@@ -105,6 +108,13 @@ def test_no_speed_of_kernels_is_promised_where_they_do_not_compute(rows: list[Ro
         assert promised == whole or (whole and row.name in CAUTIOUS), row.name
         both.add(promised)
     assert both == {True, False}
+
+
+def test_an_architecture_is_called_whole_if_the_kernels_take_its_plainest_model(rows: list[Row]) -> None:
+    whole = {row.architecture for row in rows if all(taken(block) for block in row.spec.blocks)}
+    cautious = {row.architecture for row in rows if row.name in CAUTIOUS}
+    assert whole - cautious == set(WHOLE)
+    assert {row.architecture for row in rows} == set(ARCHITECTURES)
 
 
 def test_the_types_that_kernels_multiply_from_are_the_ones_named() -> None:

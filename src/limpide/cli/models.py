@@ -211,7 +211,7 @@ def _thinking(entry: CatalogEntry) -> str:
     kind = entry.thinking.value
     said = {
         "native": "native: it can be switched on and off",
-        "always": "always: it can't be switched off",
+        "always": "always: it was trained to think first; off closes its thinking at once",
         "prompted": "prompted: it has none of its own; it can be asked for steps",
         "none": "none",
     }[kind]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ class Watched(Silent):
             os.kill(os.getpid(), signal.SIGKILL)
     def message(self, text):
         self.said.append(text)
+        if stage == "tell":
+            print(text, flush=True)
 
 try:
     if what == "pull":
@@ -349,19 +352,18 @@ def test_two_processes_with_stores_of_their_own_share_the_lock_of_the_cache(
     hub.repos["org/tiny"] = {"tiny.gguf": data}
     lock = tmp_path / "hf" / "hub" / ".locks" / "models--org--tiny" / f"{hub.sha256(data)}.limpide.lock"
     lock.parent.mkdir(parents=True)
-    holder = FileLock(lock)
-    with holder:
-        waiting = subprocess.Popen(
-            [sys.executable, "-c", RUN, "resolve", "hf:org/tiny", ""], stdout=subprocess.PIPE, text=True
-        )
-        deadline = time.monotonic() + 60
-        while not any("HEAD" in request and "resolve" in request for request in hub.requests):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        assert waiting.poll() is None
-        assert not [request for request in hub.requests if request.startswith("GET org")]
-    answer = json.loads(waiting.communicate(timeout=60)[0].splitlines()[-1])
-    assert Path(answer["path"]).read_bytes() == data
+    with ExitStack() as stack:
+        with FileLock(lock):
+            waiting = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", RUN, "resolve", "hf:org/tiny", "tell"], stdout=subprocess.PIPE, text=True
+                )
+            )
+            assert waiting.stdout is not None
+            assert "another process is fetching" in waiting.stdout.readline()
+            assert not [request for request in hub.requests if request.startswith("GET org")]
+        answer = json.loads(waiting.communicate(timeout=60)[0].splitlines()[-1])
+        assert Path(answer["path"]).read_bytes() == data
 
 
 NAMES = ["a.Q8_0.gguf", "a.Q4_K_M.gguf", "a-Q4_K_S.gguf", "a.f16.gguf", "mmproj-a.Q4_K_M.gguf", "sub/b-IQ4_XS.gguf"]
@@ -416,6 +418,7 @@ def test_references_are_read(text: str, repo: str, revision: str, file: str | No
     "text",
     [
         *("hf:", "hf:name", "hf:a/b/c", "hf:../b", "hf:a/..", "hf:a/b:../../etc/passwd", "hf:a/b:/etc/passwd"),
+        *("hf:a/b@/etc/x", "hf:a/b@x//y", "hf:a/b@x/", "hf:a/b:./c.gguf", "hf:a/b:c:d.gguf", "hf:a/b:\x1b.gguf"),
         *("hf:a/b@../x", "hf:a/b:c\\d", "hf:a/b:", "hf:a b/c", "hf:a/b\n"),
     ],
 )
