@@ -171,3 +171,9 @@ class EngineStopped(LimpideError):
     """The engine was closed, or failed, while the request was waiting."""
 
     http_status = 503
+
+
+class NotFound(BadRequest):
+    """Nothing goes by this id: it never did, or it is over and gone."""
+
+    http_status = 404
