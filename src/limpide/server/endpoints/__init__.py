@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from limpide.server.endpoints import chat_completions, health, models
+from limpide.server.endpoints import (
+    chat_completions,
+    completions,
+    embeddings,
+    health,
+    models,
+    score,
+    steering,
+    tokens,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     models.router,
     chat_completions.router,
+    steering.router,
+    completions.router,
+    embeddings.router,
+    tokens.router,
+    score.router,
 )
