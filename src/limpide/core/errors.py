@@ -218,3 +218,9 @@ class Overloaded(LimpideError):
         super().__init__(what, hint=hint or f"ask again in {retry_after} s")
         self.retry_after = retry_after
         """Seconds after which it is worth asking again, at least 1."""
+
+
+class NotFound(BadRequest):
+    """Nothing goes by this id: it never did, or it is over and gone."""
+
+    http_status = 404
