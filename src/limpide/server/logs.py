@@ -59,12 +59,14 @@ class DiscreetFormatter(logging.Formatter):
         return shown | ({"message": str(error)} if self._content else {})
 
 
+_FROM = {"limpide": logging.DEBUG, "uvicorn": logging.INFO}
+
+
 class _Discretion(logging.Filter):
-    """Other libraries' details may hold headers and bodies: from them only what is worth a person's attention."""
+    """Other libraries write addresses, headers and bodies: from them only what is worth a person's attention."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        ours = record.name == "limpide" or record.name.startswith("limpide.")
-        return ours or record.levelno >= logging.INFO
+        return record.levelno >= _FROM.get(record.name.partition(".")[0], logging.WARNING)
 
 
 def configure_logging(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from limpide.core.errors import InvalidParameter, NotAllowed
 from limpide.server.access.store import KeyStore
 from limpide.server.asgi import ASGIApp, HttpMiddleware, Receive, Scope, Send, headers_of
 from limpide.server.refusals import refuse
+
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
 
 
 def is_loopback(address: str) -> bool:
@@ -24,7 +26,7 @@ def is_loopback(address: str) -> bool:
 
 def check_binding(address: str, store: KeyStore | None) -> None:
     """Refuse to listen where strangers can ask, unless there is a key to ask them for. Raises InvalidParameter."""
-    if is_loopback(address) or (store is not None and store.keys()):
+    if is_loopback(address) or (store is not None and store.all()):
         return
     raise InvalidParameter(
         "host",
@@ -69,11 +71,8 @@ class LocalOnly(HttpMiddleware):
         return None
 
     def _is_here(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
-            return False
-        return name in self._hosts or is_loopback(name)
+        match = _HOST.fullmatch(host.lower())
+        return match is not None and (match[1] in self._hosts or is_loopback(match[1]))
 
     def _is_welcome(self, origin: str, host: str) -> bool:
         return origin in self._origins or origin in (f"http://{host}", f"https://{host}")

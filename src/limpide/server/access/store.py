@@ -109,7 +109,7 @@ class KeyStore:
         row = self._reader.execute("SELECT * FROM keys WHERE id = ?", (key_id,)).fetchone()
         return _key(row) if row else None
 
-    def keys(self) -> list[Key]:
+    def all(self) -> list[Key]:
         """All keys, the oldest first."""
         return [_key(row) for row in self._reader.execute("SELECT * FROM keys ORDER BY created, name")]
 

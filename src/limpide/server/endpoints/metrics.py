@@ -8,10 +8,10 @@ from fastapi.responses import PlainTextResponse
 from limpide.core.errors import NotFound
 from limpide.server.metrics import CONTENT_TYPE, Metrics
 
-router = APIRouter()
+router = APIRouter(tags=["server"])
 
 
-@router.get("/metrics", response_class=PlainTextResponse, tags=["server"])
+@router.get("/metrics", response_class=PlainTextResponse)
 async def metrics(request: Request) -> PlainTextResponse:
     """What is measured, in Prometheus' text format."""
     found: Metrics | None = getattr(request.app.state, "metrics", None)
