@@ -177,3 +177,14 @@ class NotFound(BadRequest):
     """Nothing goes by this id: it never did, or it is over and gone."""
 
     http_status = 404
+
+
+class Overloaded(LimpideError):
+    """More is asked for than can be answered soon. The same request succeeds later."""
+
+    http_status = 503
+
+    def __init__(self, what: str, *, retry_after: int, hint: str | None = None) -> None:
+        super().__init__(what, hint=hint or f"ask again in {retry_after} s")
+        self.retry_after = retry_after
+        """Seconds after which it is worth asking again, at least 1."""
