@@ -209,6 +209,12 @@ class RequestTooSlow(BadRequest):
     http_status = 408
 
 
+class NotFound(BadRequest):
+    """Nothing goes by this id: it never did, or it is over and gone."""
+
+    http_status = 404
+
+
 class Overloaded(LimpideError):
     """More is asked for than can be answered soon. The same request succeeds later."""
 
@@ -218,9 +224,3 @@ class Overloaded(LimpideError):
         super().__init__(what, hint=hint or f"ask again in {retry_after} s")
         self.retry_after = retry_after
         """Seconds after which it is worth asking again, at least 1."""
-
-
-class NotFound(BadRequest):
-    """Nothing goes by this id: it never did, or it is over and gone."""
-
-    http_status = 404

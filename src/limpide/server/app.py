@@ -25,9 +25,9 @@ def create_app(host: Host, settings: ServerSettings | None = None, guard: guards
     settings = settings or ServerSettings()
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(served: FastAPI) -> AsyncIterator[None]:
         yield
-        await host.drain(settings.drain_seconds)
+        await served.state.host.drain(settings.drain_seconds)
 
     # No page that would load scripts from elsewhere: the OpenAPI document alone.
     app = FastAPI(

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from limpide.core.errors import InvalidParameter
 from limpide.core.hosting import Host
 from limpide.server.access import Keyring, KeyStore, LocalOnly, RequestAccess, check_binding, is_loopback
 from limpide.server.limits import BodyLimits, HeaderLimits, Limits, OpenRequests
@@ -35,16 +36,29 @@ class Guards:
     keys: KeyStore | None = None
     tracing: Tracing | None = None
 
+    def check(self) -> None:
+        """Raises InvalidParameter if the server would be open to strangers, or to nobody for want of a key."""
+        check_binding(self.address, self.keys)
+        if self.require_keys and not (self.keys and self.keys.all()):
+            raise InvalidParameter(
+                "require-keys", "on", "a key, as there is none yet", hint="limpide keys create NAME makes one"
+            )
+
+    def close(self) -> None:
+        """Close the keys, and send the traces that wait. When the server has ended."""
+        if self.keys:
+            self.keys.close()
+        if self.tracing:
+            self.tracing.close()
+
 
 def install(app: FastAPI, host: Host, guards: Guards) -> Host:
     """Put the guards around an app, before it starts. Returns the host that its endpoints must use.
 
     Raises InvalidParameter if the server would be open to strangers.
     """
-    check_binding(guards.address, guards.keys)
+    guards.check()
     local = is_loopback(guards.address)
-    if guards.require_keys:
-        check_binding("0.0.0.0", guards.keys)  # noqa: S104 - as strict as if anybody could come
     keyring = Keyring(guards.keys, required=guards.require_keys or not local)
     metrics = Metrics(host)
     app.state.metrics = metrics

@@ -45,10 +45,13 @@ class Ask(BaseModel):
                     {"field": name, "why": cls.UNSUPPORTED[name]},
                 )
             near = get_close_matches(str(name), [*known, *cls.UNSUPPORTED], n=1)
-            hint = f"\nTry: did you mean {near[0]}?" if near else ""
+            hint = f"\nTry: did you mean {near[0]}?" if near else f"\nExpected: {', '.join(sorted(known))}"
             raise PydanticCustomError(
                 "unknown_field", "there is no field {field} here{hint}", {"field": str(name)[:80], "hint": hint}
             )
+        for name, item in value.items():
+            if not all(map(_is_text, item if isinstance(item, list) else (item,))):
+                raise PydanticCustomError("half_character", "{field} holds half of a character", {"field": name})
         return {name: item for name, item in value.items() if name not in cls.UNSUPPORTED}
 
     def unused(self, prefix: str = "") -> dict[str, Outcome]:
@@ -77,6 +80,17 @@ def reply(whole: Reply) -> Response:
 def plain(value: Any) -> Any:
     """A field's value as JSON data."""
     return value.model_dump(exclude_unset=True, by_alias=True) if isinstance(value, BaseModel) else value
+
+
+def _is_text(value: object) -> bool:
+    """JSON can spell halves of characters (surrogates), which no encoding can write. True for all that is no string."""
+    if not isinstance(value, str) or value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _writable(value: _T) -> _T:
