@@ -33,7 +33,7 @@ class RequestRecord:
     """What was asked of the model: chat, text_completion, embeddings or score."""
     status: int | None = None
     error: str | None = None
-    """Slug of the error it was answered with, or the name of the exception that came unexpectedly."""
+    """Code of the error it was answered with, or the name of the exception that came unexpectedly."""
     disconnected: bool = False
     first_token_seconds: float | None = None
     """From the model's taking it on to the first words."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from limpide.core.errors import LimpideError
 from limpide.server.asgi import Scope, Send
-from limpide.server.errors import error_response
+from limpide.server.errors import error_response, problem_of
 from limpide.server.record import current_record
 
 
 async def refuse(error: LimpideError, scope: Scope, send: Send) -> None:
     """Answer a request with an error, in the form of its path's dialect."""
     if record := current_record():
-        record.error = error.slug
+        record.error = problem_of(error).code
     await fail(error, scope, send)
 
 

@@ -238,6 +238,7 @@ def test_the_log_says_all_but_what_was_said(
     assert good["answer_tokens"] > 0
     assert 0 < good["first_token_seconds"] <= good["seconds"]
     assert "error" not in good
+    assert lines(logged)[1]["error"], "errors of endpoints are named too"
     assert (lost["path"], lost["status"]) == ("unmatched", 404)
     assert (failed["path"], failed["status"], failed["error"]) == ("/broken/{name}", 500, "ValueError")
     [unexpected] = lines(logged, "unexpected error")
