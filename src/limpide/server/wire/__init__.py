@@ -1,0 +1,1 @@
+"""The dialects as schemas: what clients send and what they get."""
