@@ -171,3 +171,16 @@ class EngineStopped(LimpideError):
     """The engine was closed, or failed, while the request was waiting."""
 
     http_status = 503
+
+
+class UnknownId(BadRequest):
+    """No stored response, file or batch of this caller's goes by this id."""
+
+    http_status = 404
+
+
+class StoreUnavailable(LimpideError):
+    """The database of responses, files and batches can't be used: damaged, locked, not ours or not writable."""
+
+    exit_code = 5
+    http_status = 503
