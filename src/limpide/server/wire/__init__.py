@@ -1,0 +1,1 @@
+"""What clients may send, by dialect: strict, and nothing unknown passes."""
