@@ -173,8 +173,8 @@ class EngineStopped(LimpideError):
     http_status = 503
 
 
-class UnknownId(BadRequest):
-    """No stored response, file or batch of this caller's goes by this id."""
+class NotFound(BadRequest):
+    """Nothing goes by this id: it never did, or it is over and gone."""
 
     http_status = 404
 

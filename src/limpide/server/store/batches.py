@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from limpide.core.errors import BadRequest, UnknownId
+from limpide.core.errors import BadRequest, NotFound
 from limpide.server.store import files
 from limpide.server.store.database import Database
 
@@ -48,7 +48,7 @@ class BatchStore:
         self._database = database
 
     async def add(self, batch: StoredBatch, lines: Sequence[Line]) -> StoredBatch:
-        """Keep a batch and all its lines. Raises UnknownId if its input file is gone."""
+        """Keep a batch and all its lines. Raises NotFound if its input file is gone."""
         body, rows = batch.body, [(batch.id, n.number, n.custom_id, n.start, n.length) for n in lines]
 
         def work(db: sqlite3.Connection) -> StoredBatch:
@@ -74,11 +74,11 @@ class BatchStore:
         return await self._database.write(work)
 
     async def get(self, batch_id: str, client: str) -> StoredBatch:
-        """One batch, with its counts as of now. Raises UnknownId."""
+        """One batch, with its counts as of now. Raises NotFound."""
         return await self._database.read(lambda db: _load(db, batch_id, client))
 
     async def list(self, client: str, *, after: str | None = None, limit: int = 20) -> list[StoredBatch]:
-        """A caller's batches, latest first, after one of them. Raises UnknownId if that one is not there."""
+        """A caller's batches, latest first, after one of them. Raises NotFound if that one is not there."""
 
         def work(db: sqlite3.Connection) -> list[StoredBatch]:
             start = 2**63 - 1
@@ -105,7 +105,7 @@ class BatchStore:
         await self._database.write(lambda db: _walk(db, batch_id, ("validating",), "in_progress"))
 
     async def cancel(self, batch_id: str, client: str) -> StoredBatch:
-        """No more lines shall be begun. Raises UnknownId, and BadRequest if there is nothing left to cancel."""
+        """No more lines shall be begun. Raises NotFound, and BadRequest if there is nothing left to cancel."""
 
         def work(db: sqlite3.Connection) -> StoredBatch:
             status = _load(db, batch_id, client).body["status"]
@@ -152,7 +152,7 @@ class BatchStore:
 def _load(db: sqlite3.Connection, batch_id: str, client: str) -> StoredBatch:
     row = db.execute("SELECT body FROM batches WHERE id = ? AND client = ?", (batch_id, client)).fetchone()
     if row is None:
-        raise UnknownId(f"there is no batch {batch_id[:100]!r}", expected="the id of a batch that is stored here")
+        raise NotFound(f"there is no batch {batch_id[:100]!r}", expected="the id of a batch that is stored here")
     body = json.loads(row[0])
     if body["status"] in _OPEN:
         body["request_counts"] = _counts(db, batch_id)

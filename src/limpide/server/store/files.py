@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import uuid4
 
-from limpide.core.errors import BadRequest, UnknownId
+from limpide.core.errors import BadRequest, NotFound
 from limpide.server.store.database import Database
 
 PART_BYTES = 1 << 20
@@ -74,13 +74,13 @@ def read_range(db: sqlite3.Connection, file_id: str, start: int, length: int) ->
 
 
 def load(db: sqlite3.Connection, file_id: str, client: str) -> StoredFile:
-    """What is known of a file. Raises UnknownId."""
+    """What is known of a file. Raises NotFound."""
     row = db.execute(
         f"SELECT {_COLUMNS} FROM files WHERE id = ? AND client = ? AND (expires IS NULL OR expires > ?)",
         (file_id, client, int(time.time())),
     ).fetchone()
     if row is None:
-        raise UnknownId(f"there is no file {file_id[:100]!r}", expected="the id of a file that is stored here")
+        raise NotFound(f"there is no file {file_id[:100]!r}", expected="the id of a file that is stored here")
     return StoredFile(*row)
 
 
@@ -99,11 +99,11 @@ class FileStore:
         return await self._database.write(work)
 
     async def get(self, file_id: str, client: str) -> StoredFile:
-        """What is known of a file. Raises UnknownId."""
+        """What is known of a file. Raises NotFound."""
         return await self._database.read(lambda db: load(db, file_id, client))
 
     async def content(self, file_id: str) -> AsyncIterator[bytes]:
-        """A file's content, piece by piece; it ends early, with UnknownId, if the file is deleted meanwhile."""
+        """A file's content, piece by piece; it ends early, with NotFound, if the file is deleted meanwhile."""
         size, done, part = await self._database.read(lambda db: _size(db, file_id)), 0, 0
         while done < size:
             data = await self._database.read(lambda db, part=part: _part(db, file_id, part))  # type: ignore[misc]
@@ -112,7 +112,7 @@ class FileStore:
             part += 1
 
     async def delete(self, file_id: str, client: str) -> None:
-        """Forget a file. Raises UnknownId, and BadRequest while a batch reads it."""
+        """Forget a file. Raises NotFound, and BadRequest while a batch reads it."""
 
         def work(db: sqlite3.Connection) -> None:
             load(db, file_id, client)
@@ -131,7 +131,7 @@ class FileStore:
         limit: int = 100,
         order: Literal["asc", "desc"] = "desc",
     ) -> list[StoredFile]:
-        """A caller's files by age, after one of them. Raises UnknownId if that one is gone."""
+        """A caller's files by age, after one of them. Raises NotFound if that one is gone."""
         way, sign = ("ASC", ">") if order == "asc" else ("DESC", "<")
 
         def work(db: sqlite3.Connection) -> list[StoredFile]:
@@ -171,12 +171,12 @@ def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
 def _size(db: sqlite3.Connection, file_id: str) -> int:
     row = db.execute("SELECT bytes FROM files WHERE id = ?", (file_id,)).fetchone()
     if row is None:
-        raise UnknownId(f"there is no file {file_id[:100]!r}")
+        raise NotFound(f"there is no file {file_id[:100]!r}")
     return int(row[0])
 
 
 def _part(db: sqlite3.Connection, file_id: str, part: int) -> bytes:
     row = db.execute("SELECT data FROM file_parts WHERE file = ? AND part = ?", (file_id, part)).fetchone()
     if row is None:
-        raise UnknownId(f"the file {file_id} was deleted while it was read")
+        raise NotFound(f"the file {file_id} was deleted while it was read")
     return bytes(row[0])

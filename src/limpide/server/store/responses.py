@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from limpide.core.errors import BadRequest, UnknownId
+from limpide.core.errors import BadRequest, NotFound
 from limpide.server.store.database import Database
 from limpide.server.store.lease import Lease
 
@@ -75,11 +75,11 @@ class ResponseStore:
         return changed == 1
 
     async def get(self, response_id: str, client: str) -> StoredResponse:
-        """One response. Raises UnknownId."""
+        """One response. Raises NotFound."""
         return await self._database.read(lambda db: _load(db, response_id, client))
 
     async def delete(self, response_id: str, client: str) -> None:
-        """Forget a response, whatever its state. Raises UnknownId."""
+        """Forget a response, whatever its state. Raises NotFound."""
 
         def work(db: sqlite3.Connection) -> None:
             if not db.execute("DELETE FROM responses WHERE id = ? AND client = ?", (response_id, client)).rowcount:
@@ -90,7 +90,7 @@ class ResponseStore:
     async def conversation(self, response_id: str, client: str) -> list[Json]:
         """All items up to and with a response's output, oldest first.
 
-        Raises UnknownId if any response of the chain is gone (a conversation with a hole would be cut in silence), and
+        Raises NotFound if any response of the chain is gone (a conversation with a hole would be cut in silence), and
         BadRequest if one has no answer to go on from.
         """
         return await self._database.read(lambda db: _conversation(db, response_id, client))
@@ -167,8 +167,8 @@ def _fail_all(db: sqlite3.Connection, runner: str) -> int:
     return len(rows)
 
 
-def _unknown(response_id: str) -> UnknownId:
-    return UnknownId(f"there is no response {response_id[:100]!r}", expected="the id of a response that is stored here")
+def _unknown(response_id: str) -> NotFound:
+    return NotFound(f"there is no response {response_id[:100]!r}", expected="the id of a response that is stored here")
 
 
 def _text(data: object) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from limpide.core.errors import UnknownId
+from limpide.core.errors import NotFound
 from limpide.server.store import Database, FileStore, StoredFile
 from limpide.server.store.files import PART_BYTES, new_file, read_range
 
@@ -63,7 +63,7 @@ def test_pieces_of_any_size_become_parts_of_one_size(database: Database, store: 
 def test_nobody_else_sees_it(store: FileStore, run: Run) -> None:
     file = add(run, store, b"secret")
     for ask in (store.get, store.delete):
-        with pytest.raises(UnknownId, match=f"there is no file '{file.id}'"):
+        with pytest.raises(NotFound, match=f"there is no file '{file.id}'"):
             run(ask(file.id, "another"))
     assert run(store.list("another")) == []
 
@@ -95,14 +95,14 @@ def test_a_list_goes_on_where_it_ended(store: FileStore, run: Run) -> None:
     assert [file.id for file in run(store.list("somebody", order="asc", after=ids[1], limit=2))] == ids[2:4]
     assert [file.id for file in run(store.list("somebody", after=ids[2]))] == ids[1::-1]
     assert [file.id for file in run(store.list("somebody", purpose="batch"))] == [ids[3], ids[1]]
-    with pytest.raises(UnknownId):
+    with pytest.raises(NotFound):
         run(store.list("somebody", after="file-unknown"))
 
 
 def test_what_has_expired_is_gone(database: Database, store: FileStore, run: Run) -> None:
     now = int(time.time())
     gone, kept = add(run, store, b"x", expires=now), add(run, store, b"x", expires=now + 1000)
-    with pytest.raises(UnknownId):
+    with pytest.raises(NotFound):
         run(store.get(gone.id, "somebody"))
     assert [file.id for file in run(store.list("somebody"))] == [kept.id]
     assert run(store.drop_expired()) == 1

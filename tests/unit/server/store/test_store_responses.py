@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from limpide.core.errors import BadRequest, UnknownId
+from limpide.core.errors import BadRequest, NotFound
 from limpide.server.store import Database, ResponseStore, StoredResponse
 
 
@@ -46,7 +46,7 @@ def test_a_response_comes_back_as_it_was(store: ResponseStore, run: Run) -> None
 def test_nobody_else_sees_it(store: ResponseStore, run: Run) -> None:
     run(store.add(response("a")))
     for ask in (store.get, store.delete, store.conversation):
-        with pytest.raises(UnknownId, match="there is no response 'resp_a'"):
+        with pytest.raises(NotFound, match="there is no response 'resp_a'"):
             run(ask("resp_a", "another"))
     assert run(store.get("resp_a", "somebody"))
 
@@ -55,7 +55,7 @@ def test_what_was_deleted_does_not_come_back(store: ResponseStore, run: Run) -> 
     run(store.add(response("a", "in_progress")))
     run(store.delete("resp_a", "somebody"))
     assert not run(store.update(response("a").body, ended=True)), "its end is not stored"
-    with pytest.raises(UnknownId):
+    with pytest.raises(NotFound):
         run(store.get("resp_a", "somebody"))
 
 
@@ -70,7 +70,7 @@ def test_a_conversation_with_a_hole_is_refused(store: ResponseStore, run: Run) -
     for name, previous in (("a", None), ("b", "resp_a"), ("c", "resp_b")):
         run(store.add(response(name, previous=previous)))
     run(store.delete("resp_a", "somebody"))
-    with pytest.raises(UnknownId, match="'resp_a'"):
+    with pytest.raises(NotFound, match="'resp_a'"):
         run(store.conversation("resp_c", "somebody"))
 
 
