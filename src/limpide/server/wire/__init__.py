@@ -1,1 +1,1 @@
-"""What clients may send, by dialect: strict, and nothing unknown passes."""
+"""The dialects as schemas: what clients send and what they get."""

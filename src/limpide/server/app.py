@@ -1,0 +1,44 @@
+"""The application: a host of models and settings in, ASGI out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from limpide import __version__
+from limpide.core.hosting import Host
+from limpide.server import errors, openapi
+from limpide.server.endpoints import ROUTERS
+from limpide.server.running import RunningAnswers
+from limpide.server.settings import ServerSettings
+from limpide.server.wire.errors import ERROR_RESPONSES
+
+
+def create_app(host: Host, settings: ServerSettings | None = None) -> FastAPI:
+    """The whole API over these models. When the application shuts down, the host is drained."""
+    settings = settings or ServerSettings()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await host.drain(settings.drain_seconds)
+
+    # No page that would load scripts from elsewhere: the OpenAPI document alone.
+    app = FastAPI(
+        title="Limpide",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        responses=ERROR_RESPONSES,
+    )
+    app.state.host = host
+    app.state.settings = settings
+    app.state.answers = RunningAnswers()
+    errors.install(app)
+    openapi.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app

@@ -1,0 +1,77 @@
+"""Tools and the choice between them, in OpenAI's form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from limpide.core.errors import InvalidParameter
+from limpide.core.messages import Tool
+from limpide.core.shape import ToolChoice
+from limpide.server.wire.base import Ask, JsonData
+
+MAX_TOOLS = 128
+ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")]
+
+
+class FunctionOffered(Ask):
+    """A function that the model may call; `parameters` is a JSON schema."""
+
+    name: ToolName
+    description: str | None = None
+    parameters: JsonData | None = None
+    strict: bool | None = None
+    """Whether the arguments must follow the schema."""
+
+
+class ToolOffered(Ask):
+    """A tool. Functions are the only kind."""
+
+    type: Literal["function"]
+    function: FunctionOffered
+
+
+class FunctionNamed(Ask):
+    """A function by its name."""
+
+    name: ToolName
+
+
+class ToolNamed(Ask):
+    """The one tool that must be called."""
+
+    type: Literal["function"]
+    function: FunctionNamed
+
+
+Tools = Annotated[list[ToolOffered], Field(max_length=MAX_TOOLS)]
+Choice = Literal["auto", "none", "required"] | ToolNamed
+
+
+def read_tools(tools: Sequence[ToolOffered] | None) -> tuple[Tool, ...]:
+    """Tools as the models take them. Raises InvalidParameter if two have the same name."""
+    read = tuple(_tool(tool.function) for tool in tools or ())
+    names = [tool.name for tool in read]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidParameter("tools", name, "names that differ: a call would not say which is meant")
+    return read
+
+
+def read_choice(choice: Choice | None, tools: Sequence[ToolOffered] | None, parallel: bool | None) -> ToolChoice:
+    """The choice as the models take it. Raises InvalidParameter for a tool that is not offered."""
+    names = [tool.function.name for tool in tools or ()]
+    strict = frozenset(tool.function.name for tool in tools or () if tool.function.strict)
+    name = choice.function.name if isinstance(choice, ToolNamed) else None
+    mode = "required" if isinstance(choice, ToolNamed) else choice or "auto"
+    if mode == "required" and not names:
+        raise InvalidParameter("tool_choice", name or mode, "auto or none, since there are no tools")
+    if name is not None and name not in names:
+        raise InvalidParameter("tool_choice", name, f"one of {', '.join(names)}")
+    return ToolChoice(mode, name, parallel is not False, strict)
+
+
+def _tool(function: FunctionOffered) -> Tool:
+    return Tool(function.name, function.description or "", function.parameters or {})
