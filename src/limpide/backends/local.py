@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -23,12 +23,15 @@ from limpide.core.errors import (
     InvalidParameter,
     TokenizerUnavailable,
 )
+from limpide.core.hosting import ANYBODY, Caller, Rendered
 from limpide.core.ports import ChatRequest, ModelInfo, Scored
 from limpide.core.receipt import Numerics, Outcome
 from limpide.core.sampling import Sampling
+from limpide.core.shape import Shape
 from limpide.core.thinking import Capability
 from limpide.engine.calls import ToolPlan
 from limpide.engine.engine import Engine
+from limpide.engine.pending import Pending
 from limpide.engine.receipts import Identity
 from limpide.engine.request import EngineRequest, Model
 from limpide.engine.runner import LOGITS_TILE
@@ -218,12 +221,12 @@ class LocalBackend:
         """The model's tokenizer. Raises TokenizerUnavailable if it has none."""
         return self._texts().tokenizer
 
-    def stream(self, request: ChatRequest) -> Stream:
+    def stream(self, request: ChatRequest, caller: Caller = ANYBODY) -> Stream:
         """Answer a conversation. Closing or dropping the stream aborts it; it can be read from any thread.
 
         Raises ChatUnsupported, ThinkingUnsupported, TemplateError, ContextExceeded, InvalidParameter, … at once.
         """
-        return self.engine.submit(self.prepare(request))
+        return self.engine.submit(replace(self.prepare(request), caller=caller))
 
     def prepare(self, request: ChatRequest) -> EngineRequest:
         """A conversation as the engine takes it: encoded, and with its plan for the thinking. Raises as `stream`."""
@@ -266,12 +269,27 @@ class LocalBackend:
             outcomes=outcomes,
         )
 
-    def complete(self, text: str, sampling: Sampling | None = None) -> Stream:
-        """Continue raw text, without a template. Raises EmptyPrompt, ContextExceeded, TokenizerUnavailable, …"""
-        if not text:
-            raise EmptyPrompt("the text is empty", expected="some text to continue")
-        tokens = self._texts().tokenizer.encode(text, bos=True)
-        return self.engine.submit(EngineRequest(tokens, sampling or Sampling(), continuation=True))
+    def render(self, request: ChatRequest) -> Rendered:
+        """A conversation as the model sees it. Raises as `stream`."""
+        prompt = self.prepare(request).prompt
+        return Rendered(self._texts().tokenizer.decode(prompt, special=True), tuple(prompt))
+
+    def complete(
+        self,
+        prompt: str | Sequence[int],
+        sampling: Sampling | None = None,
+        *,
+        shape: Shape | None = None,
+        caller: Caller = ANYBODY,
+    ) -> Stream:
+        """Continue raw text, or tokens, without a template.
+
+        Raises EmptyPrompt, ContextExceeded, InvalidParameter, TokenizerUnavailable, …
+        """
+        if shape is not None:
+            raise InvalidParameter("shape", shape, "none: this engine does not enforce one yet")
+        tokens = self._encode(prompt)
+        return self.engine.submit(EngineRequest(tokens, sampling or Sampling(), continuation=True, caller=caller))
 
     def score(self, context: str, continuations: Sequence[str]) -> list[Scored]:
         """Log-likelihood of each continuation after the context, in nats, one number per token.
@@ -279,9 +297,15 @@ class LocalBackend:
         Context and continuation are encoded together, as the model would have read them. Tokens of a word that the
         border cuts count as continuation. Raises ContextExceeded, TokenizerUnavailable, EngineStopped.
         """
+        return self.start_scoring(context, continuations).wait()
+
+    def start_scoring(
+        self, context: str, continuations: Sequence[str], caller: Caller = ANYBODY
+    ) -> Pending[list[Scored]]:
+        """Queue what `score` computes."""
         tokenizer = self._texts().tokenizer
         items = [split_continuation(tokenizer, context, each) for each in continuations]
-        return self.engine.score(items)
+        return self.engine.start_scoring(items, caller)
 
     def score_tokens(self, items: Sequence[tuple[Sequence[int], int]]) -> list[Scored]:
         """Log-likelihood of tokens[start:] after tokens[:start], for each (tokens, start)."""
@@ -319,6 +343,12 @@ class LocalBackend:
         if self._model is not None:
             self._model = None
             self._on_close()
+
+    def _encode(self, text: str | Sequence[int]) -> Sequence[int]:
+        """Raw text as tokens; tokens as they are."""
+        if not text:
+            raise EmptyPrompt("the text is empty", expected="some text, or tokens, to begin with")
+        return self._texts().tokenizer.encode(text, bos=True) if isinstance(text, str) else text
 
     def _texts(self) -> Text:
         self.engine  # noqa: B018 - says why there is none

@@ -184,3 +184,14 @@ class StoreUnavailable(LimpideError):
 
     exit_code = 5
     http_status = 503
+
+
+class Overloaded(LimpideError):
+    """More is asked for than can be answered soon. The same request succeeds later."""
+
+    http_status = 503
+
+    def __init__(self, what: str, *, retry_after: int, hint: str | None = None) -> None:
+        super().__init__(what, hint=hint or f"ask again in {retry_after} s")
+        self.retry_after = retry_after
+        """Seconds after which it is worth asking again, at least 1."""

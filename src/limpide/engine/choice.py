@@ -75,6 +75,24 @@ class Choice:
         """Tokens after the prompt, forced ones included."""
         return len(self.sequence.tokens) - self.num_prompt
 
+    @property
+    def usage(self) -> Usage:
+        """What it took so far."""
+        now = time.perf_counter()
+        admitted = self.sequence.admitted_at or now
+        first = self._first_token or now
+        thinking = self._output.gate.num_thinking_tokens
+        return Usage(
+            prompt_tokens=self.num_prompt,
+            cached_tokens=self.sequence.cached_tokens or 0,
+            thinking_tokens=thinking,
+            answer_tokens=self.num_generated - thinking,
+            thinking_truncated=self._truncated,
+            queue_seconds=admitted - self._submitted,
+            prefill_seconds=first - admitted,
+            decode_seconds=now - first,
+        )
+
     def on_logits(self, position: int, logits: npt.NDArray[np.float32]) -> None:
         """Choose the next token. Nothing is changed yet: see Owner."""
         self._chosen = self._sampler.choose(logits[-1, : self._vocab_size], self.num_generated)
@@ -101,7 +119,7 @@ class Choice:
         self._output.finish()
         if reason == "stop" and self._output.stop is None and self._output.num_calls:
             reason = "tool_calls"
-        self._on_end(Ending(reason, self._usage(), self.index, self._output.stop, self._output.outcomes()))
+        self._on_end(Ending(reason, self.usage, self.index, self._output.stop, self._output.outcomes()))
 
     def _accept(self, chosen: Chosen) -> None:
         gate = self._output.gate
@@ -139,19 +157,3 @@ class Choice:
         self.sequence.tokens.append(token)
         self.sequence.logits_from = len(self.sequence.tokens) - 1
         self._sampler.accept(token)
-
-    def _usage(self) -> Usage:
-        now = time.perf_counter()
-        admitted = self.sequence.admitted_at or now
-        first = self._first_token or now
-        thinking = self._output.gate.num_thinking_tokens
-        return Usage(
-            prompt_tokens=self.num_prompt,
-            cached_tokens=self.sequence.cached_tokens or 0,
-            thinking_tokens=thinking,
-            answer_tokens=self.num_generated - thinking,
-            thinking_truncated=self._truncated,
-            queue_seconds=admitted - self._submitted,
-            prefill_seconds=first - admitted,
-            decode_seconds=now - first,
-        )

@@ -8,11 +8,14 @@ from typing import Literal
 
 from limpide.cache import PagedCache
 from limpide.core.errors import ContextExceeded, EngineStopped, InvalidParameter, OutOfMemory
+from limpide.core.hosting import ANYBODY, Caller, Load
 from limpide.core.ports import Scored
 from limpide.engine.calls import Calls
 from limpide.engine.channels import gate_for
 from limpide.engine.choice import Choice
+from limpide.engine.counters import Counters
 from limpide.engine.output import Output
+from limpide.engine.pending import Pending
 from limpide.engine.receipts import Identity, settle
 from limpide.engine.request import EngineRequest, Model
 from limpide.engine.runner import Runner
@@ -34,7 +37,7 @@ _State = Literal["between", "scheduling", "running", "committing"]
 class Engine(Turns):
     """Serves many requests at once from one model and one cache.
 
-    `submit`, `abort` and `score` may be called from any thread. There is no thread of its own: reading a stream
+    What is public may be called from any thread. There is no thread of its own: reading a stream
     computes steps, for everybody, until an event for that stream is there. A server may call `step` in a loop instead.
 
     A step that is interrupted (Ctrl-C) or fails leaves the engine usable: a sequence is its tokens, so what the cache
@@ -64,6 +67,7 @@ class Engine(Turns):
         self._tokenizer = tokenizer
         # Some models have more rows of logits than there are tokens; nobody was trained to write the surplus.
         self._vocab_size = min(vocab_size or tokenizer.vocab_size, tokenizer.vocab_size)
+        self.counters = Counters()
         self._numbers = count()
         self._jobs: dict[Line, Job] = {}
         self._state: _State = "between"
@@ -77,6 +81,21 @@ class Engine(Turns):
     def has_work(self) -> bool:
         """Whether a step would do something."""
         return bool(self._inbox or self.scheduler.running or self.scheduler.waiting)
+
+    @property
+    def load(self) -> Load:
+        """How busy it is at this moment."""
+        cache = self.cache
+        return Load(
+            running=len(self.scheduler.running),
+            waiting=len(self.scheduler.waiting),
+            max_batch=self.scheduler.max_batch,
+            blocks_used=cache.num_blocks - cache.num_available,
+            blocks_total=cache.num_blocks,
+            preemptions=self.scheduler.num_preemptions,
+            steps=self.counters.steps,
+            tokens_computed=dict(self.counters.tokens),
+        )
 
     def submit(self, request: EngineRequest) -> Stream:
         """Queue a request. The stream gives its events; closing it, or dropping it, aborts the request.
@@ -118,42 +137,35 @@ class Engine(Turns):
                 eos_closes=bool(plan and plan.eos_closes),
             )
             job.sequences.append(choice.sequence)
-        job.remaining = len(job.sequences)
-        self._post(lambda: self._add(job))
+        self._queue(job, request.caller)
         return Stream(self, job, lambda: settled.receipt(self.identity))
 
     def score(self, items: Sequence[tuple[Sequence[int], int]]) -> list[Scored]:
-        """Log-likelihood of tokens[start:] after tokens[:start], for each (tokens, start).
+        """Log-likelihood of tokens[start:] after tokens[:start], for each (tokens, start); see `start_scoring`."""
+        return self.start_scoring(items).wait()
+
+    def start_scoring(
+        self, items: Sequence[tuple[Sequence[int], int]], caller: Caller = ANYBODY
+    ) -> Pending[list[Scored]]:
+        """Queue what `score` computes.
 
         Shared prefixes are computed once, whole blocks of them, and logits only where a token is looked up.
         Raises InvalidParameter unless 0 < start <= len(tokens), ContextExceeded, EngineStopped.
         """
         job = Job()
         scorings: list[Scoring | None] = []
-        limit = min(self.context, self.capacity)
         for tokens, start in items:
             if not 0 < start <= len(tokens):
                 raise InvalidParameter("start", start, f"a position from 1 to {len(tokens)}")
-            self._check_tokens(tokens)
-            if len(tokens) > limit:
-                raise ContextExceeded(len(tokens), limit)
+            self._check_known(tokens)
             if start == len(tokens):
                 scorings.append(None)
                 continue
             scoring = Scoring(next(self._numbers), tokens, start, job.count_down)
             scorings.append(scoring)
             job.sequences.append(scoring.sequence)
-        job.remaining = len(job.sequences)
-        if job.remaining:
-            self._post(lambda: self._add(job))
-            try:
-                self.drive(lambda: job.done)
-            finally:
-                if not job.done:
-                    self.abort(job)
-        if job.error is not None:
-            raise job.error
-        return [scoring.result() if scoring else Scored((), True) for scoring in scorings]
+        self._queue(job, caller)
+        return Pending(self, job, lambda: [each.result() if each else Scored((), True) for each in scorings])
 
     def abort(self, job: Job, *, tell: bool = False) -> None:
         """End a job where it is. tell: its stream ends with Finished(reason="aborted") for each unfinished choice."""
@@ -188,6 +200,7 @@ class Engine(Turns):
             self._state = "running"
             computed = self._run(plan)
             self._state = "committing"
+            self.counters.steps += 1
             self.scheduler.commit(computed)
             for line in computed:
                 self._commit(line)
@@ -221,6 +234,11 @@ class Engine(Turns):
         if ended:
             self._forget(line)
 
+    def _queue(self, job: Job, caller: Caller) -> None:
+        job.remaining = len(job.sequences)
+        if job.remaining:
+            self._post(lambda: self._add(job))
+
     def _add(self, job: Job) -> None:
         for line in job.sequences:
             if not job.cancelled and line not in self._jobs:
@@ -251,6 +269,8 @@ class Engine(Turns):
             self._fail(line, EngineStopped("the engine was closed while the request was running"))
 
     def _forget(self, line: Line) -> None:
+        if line.admitted_at is not None and line in self._jobs:
+            self.counters.count(line.owner.usage)
         self.scheduler.remove(line)
         self._jobs.pop(line, None)
 
@@ -278,6 +298,13 @@ class Engine(Turns):
         """Tokens that it takes to close the thinking for good."""
         texts = {plan.forced_close, plan.insisting_close} if plan.channels else {plan.forced_close}
         return sum(len(encode_inside(self._tokenizer, text)) for text in texts)
+
+    def _check_known(self, tokens: Sequence[int]) -> None:
+        """Check tokens that nothing will be added to."""
+        self._check_tokens(tokens)
+        limit = min(self.context, self.capacity)
+        if len(tokens) > limit:
+            raise ContextExceeded(len(tokens), limit)
 
     def _check_tokens(self, tokens: Sequence[int]) -> None:
         for token in (min(tokens, default=0), max(tokens, default=0)):

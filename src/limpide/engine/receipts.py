@@ -28,6 +28,11 @@ class Identity:
     tokenizer_sha256: Callable[[], str | None] = lambda: None
     weights_sha256: Callable[[], str | None] = lambda: None
 
+    def wait(self) -> None:
+        """Wait for the hashes, so that no receipt has to."""
+        self.tokenizer_sha256()
+        self.weights_sha256()
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
 
+from limpide.core.hosting import ANYBODY, Caller
 from limpide.core.receipt import Outcome
 from limpide.core.sampling import Sampling
 
@@ -43,3 +44,5 @@ class EngineRequest:
     """The tokens go on from text that the reader has in front of him, so a space at the beginning is kept."""
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     """What the caller already knows for the receipt; the engine adds sampling's parameters and may clamp `think`."""
+    caller: Caller = ANYBODY
+    """On whose behalf: clients take turns."""

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from limpide.core.events import Usage
 from limpide.core.ports import Scored
 from limpide.engine.sequence import Sequence as Line
 
@@ -24,6 +25,11 @@ class Scoring:
         self._greedy = np.zeros(len(tokens) - start, dtype=bool)
         # The last token is only looked up, never computed.
         self.sequence = Line(number, self._targets[:-1], self, logits_from=start - 1)
+
+    @property
+    def usage(self) -> Usage:
+        """All of it is prompt."""
+        return Usage(len(self.sequence.tokens), self.sequence.cached_tokens or 0, 0, 0)
 
     def on_logits(self, position: int, logits: npt.NDArray[np.float32]) -> None:
         """Look the next tokens up. Writing the same values twice does no harm."""

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from limpide.cache import Lease
+from limpide.core.events import Usage
 
 
 class Owner(Protocol):
@@ -15,6 +16,10 @@ class Owner(Protocol):
 
     torn: bool
     """Set while it changes; still set after an interruption, when it can't be trusted any more."""
+
+    @property
+    def usage(self) -> Usage:
+        """What it took so far."""
 
     def on_logits(self, position: int, logits: npt.NDArray[np.float32]) -> None:
         """Logits [count, vocab] after the tokens at `position` and those that follow it.

@@ -54,15 +54,15 @@ class Stream(Iterator[Event]):
     """
 
     def __init__(self, engine: Engine, job: Job, receipt: Callable[[], Receipt]) -> None:
+        self.job = job
         self._engine = engine
-        self._job = job
         self._receipt = receipt
         self._closed = False
 
     def __next__(self) -> Event:
         if self._closed:
             raise StopIteration
-        job = self._job
+        job = self.job
         if not job.events and not job.done:
             self._engine.drive(lambda: bool(job.events) or job.done)
         if job.events:
@@ -78,20 +78,25 @@ class Stream(Iterator[Event]):
             raise job.error
         raise StopIteration
 
+    @property
+    def at_end(self) -> bool:
+        """Whether the next event is the end of a choice, whose receipt may have to wait for a hash."""
+        return bool(self.job.events) and isinstance(self.job.events[0], Ending)
+
     def abort(self) -> None:
         """End the answer here, from any thread: what was written so far, then Finished with reason "aborted"."""
-        if not self._job.done:
-            self._engine.abort(self._job, tell=True)
+        if not self.job.done:
+            self._engine.abort(self.job, tell=True)
 
     def stop_thinking(self) -> None:
         """Have the model stop thinking at its next token and answer, from any thread."""
-        self._engine.stop_thinking(self._job)
+        self._engine.stop_thinking(self.job)
 
     def close(self) -> None:
         """No more events are wanted."""
         self._closed = True
-        if not self._job.done:
-            self._engine.abort(self._job)
+        if not self.job.done:
+            self._engine.abort(self.job)
 
     def __enter__(self) -> Stream:
         return self
@@ -100,5 +105,5 @@ class Stream(Iterator[Event]):
         self.close()
 
     def __del__(self) -> None:
-        if not self._job.done:
-            self._engine.abort(self._job)
+        if not self.job.done:
+            self._engine.abort(self.job)
