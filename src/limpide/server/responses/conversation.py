@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from limpide.core.errors import BadRequest
 from limpide.core.messages import Message, Role, ToolCall, conversation
 from limpide.server.wire.responses import (
-    FunctionCallItem,
-    FunctionCallOutputItem,
+    InputCall,
+    InputCallOutput,
     InputItem,
-    MessageItem,
-    ReasoningItem,
-    RefusalPart,
-    TextPart,
+    InputMessage,
+    InputReasoning,
+    InputRefusal,
+    InputText,
 )
 
 
@@ -55,17 +55,17 @@ def messages_of(items: Sequence[InputItem], instructions: str | None = None) -> 
     turns, called = _Turns(), set[str]()
     for item in items:
         match item:
-            case ReasoningItem():
+            case InputReasoning():
                 turns.think(_thinking(item))
-            case MessageItem(role="assistant"):
+            case InputMessage(role="assistant"):
                 turns.say(_text(item.content))
-            case MessageItem():
+            case InputMessage():
                 role: Role = "user" if item.role == "user" else "system"
                 turns.add(Message(role, _text(item.content)))
-            case FunctionCallItem():
+            case InputCall():
                 called.add(item.call_id)
                 turns.call(ToolCall(item.call_id, item.name, item.arguments))
-            case FunctionCallOutputItem():
+            case InputCallOutput():
                 if item.call_id not in called:
                     raise BadRequest(
                         f"function_call_output for {item.call_id[:100]!r}, which nothing before it called",
@@ -76,12 +76,12 @@ def messages_of(items: Sequence[InputItem], instructions: str | None = None) -> 
     return conversation(turns.messages, system=instructions)
 
 
-def _text(content: str | Sequence[TextPart | RefusalPart]) -> str:
+def _text(content: str | Sequence[InputText | InputRefusal]) -> str:
     if isinstance(content, str):
         return content
-    return "".join(part.refusal if isinstance(part, RefusalPart) else part.text for part in content)
+    return "".join(part.refusal if isinstance(part, InputRefusal) else part.text for part in content)
 
 
-def _thinking(item: ReasoningItem) -> str:
+def _thinking(item: InputReasoning) -> str:
     """The thinking itself; a summary only where there is nothing else."""
     return "".join(part.text for part in item.content or item.summary)

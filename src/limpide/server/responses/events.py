@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from limpide.core.events import Event, Finished, TextDelta, ThinkingDelta, TokenProbability, ToolCallDelta, Usage
-from limpide.core.receipt import Outcome, Receipt
+from limpide.core.receipt import Outcome
 from limpide.server.responses.items import CallItem, Item, MessageItem, ReasoningItem
+from limpide.server.wire.usage import extras_of
 
 Json = dict[str, Any]
 
@@ -21,16 +21,16 @@ class ResponseWriter:
     """Writes one response. Whoever streams sends what its methods yield; `body` is the response as of now.
 
     Both are made in one place, so that streaming and not streaming can't differ. `body` is what the request alone
-    determines (frame.py). Calls come one after another, as core/events.py says. refused: what the request asked for
-    and did not get, for the receipt.
+    determines (frame.py). Calls come one after another, as core/events.py says. outcomes: what the
+    receipt says beyond the engine's own.
     """
 
     def __init__(
-        self, body: Json, new_id: Callable[[str], str], *, refused: Mapping[str, Outcome] | None = None
+        self, body: Json, new_id: Callable[[str], str], *, outcomes: Mapping[str, Outcome] | None = None
     ) -> None:
         self._body = body
         self._new_id = new_id
-        self._refused = refused or {}
+        self._outcomes = outcomes or {}
         self._output: list[Json] = []
         self._open: Item | None = None
         self._sequence = 0
@@ -100,13 +100,12 @@ class ResponseWriter:
     def _finish(self, event: Finished) -> Iterator[Json]:
         whole = event.reason in ("stop", "tool_calls")
         yield from self._close("completed" if whole else "incomplete")
-        receipt = _with_refused(event.receipt, self._refused)
         details = {"reason": "max_output_tokens"} if event.reason == "length" else None
         self._end(
             "completed" if whole else "cancelled" if event.reason == "aborted" else "incomplete",
             incomplete_details=details,
             usage=usage_dict(event.usage),
-            limpide={"receipt": receipt.as_dict()},
+            limpide=extras_of([event], self._outcomes).model_dump(exclude_unset=True),
         )
         yield self._with_body("response.completed" if whole else "response.incomplete")
 
@@ -155,10 +154,6 @@ def usage_dict(usage: Usage) -> Json:
         "output_tokens_details": {"reasoning_tokens": usage.thinking_tokens},
         "total_tokens": usage.prompt_tokens + usage.generated_tokens,
     }
-
-
-def _with_refused(receipt: Receipt, refused: Mapping[str, Outcome]) -> Receipt:
-    return replace(receipt, parameters={**receipt.parameters, **refused})
 
 
 def _logprob(token: TokenProbability) -> Json:

@@ -7,12 +7,12 @@ from typing import Any
 
 from limpide.core.ports import ChatRequest
 from limpide.core.thinking import Effort
-from limpide.server.wire.responses import ResponsesRequest
+from limpide.server.wire.responses import ResponseRequest
 
 _EFFORTS = {Effort.OFF: "none", Effort.MAX: "xhigh"}
 
 
-def frame(response_id: str, model: str, body: ResponsesRequest, chat: ChatRequest, *, stored: bool) -> dict[str, Any]:
+def frame(response_id: str, model: str, asked: ResponseRequest, chat: ChatRequest, *, stored: bool) -> dict[str, Any]:
     """The response in the API's form, in its first state. Values are those that hold, not those that were asked for."""
     effort = chat.thinking.effort
     return {
@@ -20,23 +20,23 @@ def frame(response_id: str, model: str, body: ResponsesRequest, chat: ChatReques
         "object": "response",
         "created_at": int(time.time()),
         "completed_at": None,
-        "status": "queued" if body.background else "in_progress",
-        "background": bool(body.background),
+        "status": "queued" if asked.background else "in_progress",
+        "background": bool(asked.background),
         "error": None,
         "incomplete_details": None,
-        "instructions": body.instructions,
-        "max_output_tokens": body.max_output_tokens,
-        "metadata": body.metadata or {},
+        "instructions": asked.instructions,
+        "max_output_tokens": asked.max_output_tokens,
+        "metadata": asked.metadata or {},
         "model": model,
         "output": [],
         "parallel_tool_calls": chat.tool_choice.parallel,
-        "previous_response_id": body.previous_response_id,
+        "previous_response_id": asked.previous_response_id,
         "reasoning": {"effort": effort and _EFFORTS.get(effort, effort.value), "summary": None},
         "store": stored,
         "temperature": chat.sampling.temperature,
-        "text": {"format": _format(body)},
-        "tool_choice": _tool_choice(body),
-        "tools": [_tool(tool.model_dump()) for tool in body.tools or ()],
+        "text": {"format": _format(asked)},
+        "tool_choice": _tool_choice(asked),
+        "tools": [_tool(tool.model_dump()) for tool in asked.tools or ()],
         "top_logprobs": chat.sampling.logprobs or 0,
         "top_p": chat.sampling.top_p,
         "truncation": "disabled",
@@ -45,13 +45,13 @@ def frame(response_id: str, model: str, body: ResponsesRequest, chat: ChatReques
     }
 
 
-def _format(body: ResponsesRequest) -> dict[str, Any]:
-    form = body.text and body.text.format
+def _format(asked: ResponseRequest) -> dict[str, Any]:
+    form = asked.text and asked.text.format
     return form.model_dump(by_alias=True, exclude_none=True) if form else {"type": "text"}
 
 
-def _tool_choice(body: ResponsesRequest) -> Any:
-    choice = body.tool_choice or "auto"
+def _tool_choice(asked: ResponseRequest) -> Any:
+    choice = asked.tool_choice or "auto"
     return choice if isinstance(choice, str) else choice.model_dump()
 
 

@@ -33,10 +33,11 @@ class Database:
 
     What `write` has returned from is on the disk (WAL with synchronous=FULL): a crash at any moment leaves each piece
     of work done or not begun. Several processes can use one file. Raises DiskFull where the disk or `max_bytes` is
-    reached, StoreUnavailable for whatever else keeps it from being used.
+    reached, StoreUnavailable for whatever else keeps it from being used. Without a path all is in memory, and gone with
+    the process.
     """
 
-    def __init__(self, path: Path, *, max_bytes: int = 8 << 30, busy_seconds: float = 10.0) -> None:
+    def __init__(self, path: Path | None, *, max_bytes: int = 8 << 30, busy_seconds: float = 10.0) -> None:
         self.path = path
         self._max_bytes = max_bytes
         self._busy_seconds = busy_seconds
@@ -77,14 +78,10 @@ class Database:
             return result
 
     def _open(self) -> sqlite3.Connection:
-        try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # SQLite gives -wal and -shm the mode of the file that they belong to.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-        except OSError as error:
-            raise self._unavailable(error.strerror or str(error), "check its directory and its rights") from error
+        if self.path is not None:
+            self._make(self.path)
         connection = sqlite3.connect(
-            self.path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
+            self.path or ":memory:", timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
         )
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -97,6 +94,14 @@ class Database:
             connection.close()
             raise
         return connection
+
+    def _make(self, path: Path) -> None:
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # SQLite gives -wal and -shm the mode of the file that they belong to.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise self._unavailable(error.strerror or str(error), "check its directory and its rights") from error
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")  # of several processes that start together one takes the steps

@@ -7,7 +7,6 @@ import sqlite3
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -124,7 +123,8 @@ class ResponseStore:
         self._lease.give(forget=True)
 
     def _lease_of(self, runner: str) -> Lease:
-        return Lease(Path(f"{self._database.path}-runners") / f"{runner}.lock")
+        path = self._database.path
+        return Lease(path and path.with_name(f"{path.name}-runners") / f"{runner}.lock")
 
 
 def _load(db: sqlite3.Connection, response_id: str, client: str) -> StoredResponse:

@@ -208,7 +208,7 @@ def test_usage_counts_what_was_cached_and_what_was_thought() -> None:
 
 
 def test_the_receipt_says_what_was_refused() -> None:
-    writer = ResponseWriter(dict(FRAME), lambda p: p, refused={"user": Outcome("refused", "u", why="no")})
+    writer = ResponseWriter(dict(FRAME), lambda p: p, outcomes={"user": Outcome("refused", "u", why="no")})
     list(writer.write(finished()))
     parameters = writer.body["limpide"]["receipt"]["parameters"]
     assert (parameters["user"]["status"], parameters["temperature"]["status"]) == ("refused", "applied")

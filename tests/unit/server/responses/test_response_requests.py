@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from limpide.core.errors import BadRequest, EmptyPrompt, InvalidParameter
+from limpide.core.errors import BadRequest, EmptyPrompt
 from limpide.core.messages import Message, Tool, ToolCall
 from limpide.core.shape import JsonObject, JsonSchema, ToolChoice
 from limpide.core.thinking import Thinking
 from limpide.server.responses.frame import frame
 from limpide.server.responses.request import Question, read_request
-from limpide.server.wire.responses import ResponsesRequest
+from limpide.server.wire.responses import ResponseRequest
 
 CALL = {"type": "function_call", "call_id": "c1", "name": "weather", "arguments": '{"city": "Lyon"}'}
 RESULT = {"type": "function_call_output", "call_id": "c1", "output": "sunny"}
@@ -21,8 +21,8 @@ TOOL = {"type": "function", "name": "weather", "parameters": {"type": "object"},
 
 
 def read(input_: Any = "hi", *, earlier: Any = (), **fields: Any) -> Question:
-    body = ResponsesRequest.model_validate({"input": input_, **fields})
-    return read_request(body, earlier=earlier, new_item_id=lambda prefix: f"{prefix}0")
+    body = ResponseRequest.model_validate({"input": input_, **fields})
+    return read_request(body, earlier=earlier, new_id=lambda prefix: f"{prefix}0")
 
 
 def test_a_string_is_a_users_turn() -> None:
@@ -123,7 +123,7 @@ SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
     ],
 )
 def test_forms(form: dict[str, Any], shape: Any) -> None:
-    body = ResponsesRequest.model_validate({"input": "hi", "text": {"format": form}})
+    body = ResponseRequest.model_validate({"input": "hi", "text": {"format": form}})
     chat = read(text={"format": form}).chat
     assert chat.shape == shape
     assert frame("resp_1", "m", body, chat, stored=True)["text"] == {"format": form}
@@ -134,7 +134,7 @@ def test_forms(form: dict[str, Any], shape: Any) -> None:
     [("none", "off"), ("minimal", "minimal"), ("low", "low"), ("medium", "medium"), ("high", "high"), ("xhigh", "max")],
 )
 def test_the_dial(effort: str, dial: str) -> None:
-    body = ResponsesRequest.model_validate({"input": "hi", "reasoning": {"effort": effort}})
+    body = ResponseRequest.model_validate({"input": "hi", "reasoning": {"effort": effort}})
     chat = read(reasoning={"effort": effort}).chat
     assert chat.thinking == Thinking.parse(dial)
     assert frame("resp_1", "m", body, chat, stored=True)["reasoning"]["effort"] == effort
@@ -146,7 +146,7 @@ def test_sampling() -> None:
     assert read(include=["message.output_text.logprobs"]).chat.sampling.logprobs == 0
     assert read().chat.sampling.logprobs is None
     for wrong in ({"temperature": -1}, {"top_p": 2.0}, {"max_output_tokens": 0}):
-        with pytest.raises(InvalidParameter):
+        with pytest.raises(ValidationError, match=next(iter(wrong))):
             read(**wrong)
 
 
@@ -154,25 +154,35 @@ def test_what_is_not_applied_is_said() -> None:
     asked = {
         "truncation": "auto",
         "reasoning": {"summary": "auto"},
-        "text": {"verbosity": "low"},
+        "text": {"verbosity": "low", "format": {"type": "json_schema", "name": "n", "schema": SCHEMA, "strict": False}},
         "include": ["reasoning.encrypted_content"],
         "user": "u",
         "service_tier": "flex",
         "stream_options": {"include_obfuscation": False},
     }
-    refused = read(**asked).refused
-    assert set(refused) == {
+    outcomes = read(**asked, temperature=1.0, top_p=1.0, think="off").outcomes
+    refused = {name for name, outcome in outcomes.items() if outcome.status == "refused"}
+    assert refused == {
         "truncation",
         "reasoning.summary",
         "text.verbosity",
         "include reasoning.encrypted_content",
         "user",
         "service_tier",
-        "stream_options",
+        "stream_options.include_obfuscation",
     }
-    assert all(outcome.status == "refused" and outcome.why for outcome in refused.values())
-    assert refused["truncation"].effective == "disabled"
-    assert read().refused == {}
+    assert set(outcomes) - refused == {"text.format.strict"}
+    assert all(outcome.why for outcome in outcomes.values())
+    assert outcomes["truncation"].effective == "disabled"
+
+
+def test_defaults_that_nobody_asked_for_are_said() -> None:
+    outcomes = read().outcomes
+    assert {name: outcome.effective for name, outcome in outcomes.items()} == {
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "think": 0,
+    }
 
 
 @pytest.mark.parametrize(
@@ -180,8 +190,8 @@ def test_what_is_not_applied_is_said() -> None:
     [
         ({"tools": [{"type": "web_search", "name": "x"}]}, "run on OpenAI's servers"),
         ({"tools": [{"type": "web_search"}]}, "run on OpenAI's servers"),
-        ({"input": [{"type": "item_reference", "id": "x"}]}, "item_reference"),
-        ({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]}, "input_image"),
+        ({"input": [{"type": "item_reference", "id": "x"}]}, "an item's type is message"),
+        ({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]}, "text only"),
         ({"conversation": "conv_1"}, "conversation"),
         ({"unheard_of": 1}, "unheard_of"),
         ({"temperature": "hot"}, "temperature"),
@@ -192,7 +202,7 @@ def test_what_is_not_applied_is_said() -> None:
 )
 def test_what_can_not_be_is_refused_by_name(fields: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
-        ResponsesRequest.model_validate({"input": "hi", **fields})
+        ResponseRequest.model_validate({"input": "hi", **fields})
 
 
 def test_an_include_that_nobody_knows_is_refused() -> None:
