@@ -132,6 +132,11 @@ class BatchStore:
 
         return await self._database.read(work)
 
+    async def goes_on(self, batch_id: str) -> bool:
+        """Whether lines may still be worked on: it was not cancelled, and its time is not over."""
+        query = "SELECT count(*) FROM batches WHERE id = ? AND status = 'in_progress' AND expires > ?"
+        return await self._database.read(lambda db: bool(db.execute(query, (batch_id, int(time.time()))).fetchone()[0]))
+
     async def record(self, batch_id: str, line: int, result: bytes, *, failed: bool) -> None:
         """What became of a line: one line of the output (or error) file. The first result of a line stays."""
         await self._database.write(
