@@ -11,6 +11,7 @@ from limpide import __version__
 from limpide.core.hosting import Host
 from limpide.server import errors, openapi
 from limpide.server.endpoints import ROUTERS
+from limpide.server.kept import Kept
 from limpide.server.running import RunningAnswers
 from limpide.server.settings import ServerSettings
 from limpide.server.wire.errors import ERROR_RESPONSES
@@ -22,8 +23,11 @@ def create_app(host: Host, settings: ServerSettings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await kept.start()
         yield
+        await kept.pause()
         await host.drain(settings.drain_seconds)
+        await kept.close()
 
     # No page that would load scripts from elsewhere: the OpenAPI document alone.
     app = FastAPI(
@@ -37,6 +41,7 @@ def create_app(host: Host, settings: ServerSettings | None = None) -> FastAPI:
     app.state.host = host
     app.state.settings = settings
     app.state.answers = RunningAnswers()
+    app.state.kept = kept = Kept(app, settings)
     errors.install(app)
     openapi.install(app)
     for router in ROUTERS:

@@ -4,10 +4,30 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from limpide.server.endpoints import chat_completions, health, models
+from limpide.server.endpoints import (
+    batches,
+    chat_completions,
+    completions,
+    embeddings,
+    files,
+    health,
+    models,
+    responses,
+    score,
+    steering,
+    tokens,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
     models.router,
     chat_completions.router,
+    steering.router,
+    completions.router,
+    embeddings.router,
+    tokens.router,
+    score.router,
+    responses.router,
+    files.router,
+    batches.router,
 )

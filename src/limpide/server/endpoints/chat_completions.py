@@ -54,16 +54,16 @@ async def create_chat_completion(request: Request, asked: ChatCompletionRequest)
 
 async def _frames(answer: Answering, chunks: ChatChunks) -> Frames:
     for chunk in chunks.open():
-        yield frame(chunk.text())
+        yield frame(chunk.as_json())
     async for event in answer:
         for chunk in chunks.push(event):
-            yield frame(chunk.text())
-    chunks.check_complete()
+            yield frame(chunk.as_json())
+    chunks.ends.check()
     yield DONE
 
 
 async def _whole(answer: Answering, chunks: ChatChunks) -> ChatCompletion:
-    fold = ChatFold(chunks)
+    fold = ChatFold(chunks.ends)
     fold.add(chunks.open())
     async for event in answer:
         fold.add(chunks.push(event))

@@ -9,7 +9,7 @@ from typing import Any
 from limpide.core.events import Event, Finished, TextDelta, ThinkingDelta, TokenProbability, ToolCallDelta, Usage
 from limpide.core.receipt import Outcome
 from limpide.server.responses.items import CallItem, Item, MessageItem, ReasoningItem
-from limpide.server.wire.usage import extras_of
+from limpide.server.wire.usage import Ends
 
 Json = dict[str, Any]
 
@@ -100,12 +100,14 @@ class ResponseWriter:
     def _finish(self, event: Finished) -> Iterator[Json]:
         whole = event.reason in ("stop", "tool_calls")
         yield from self._close("completed" if whole else "incomplete")
+        ends = Ends(self._outcomes, choices=1)
+        ends.add(event)
         details = {"reason": "max_output_tokens"} if event.reason == "length" else None
         self._end(
             "completed" if whole else "cancelled" if event.reason == "aborted" else "incomplete",
             incomplete_details=details,
             usage=usage_dict(event.usage),
-            limpide=extras_of([event], self._outcomes).model_dump(exclude_unset=True),
+            limpide=ends.extras().model_dump(exclude_unset=True),
         )
         yield self._with_body("response.completed" if whole else "response.incomplete")
 

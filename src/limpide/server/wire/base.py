@@ -64,14 +64,14 @@ class Reply(BaseModel):
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
-    def text(self) -> str:
+    def as_json(self) -> str:
         """As JSON on one line."""
         return self.model_dump_json(exclude_unset=True, by_alias=True)
 
 
 def reply(whole: Reply) -> Response:
     """The answer to a request."""
-    return Response(whole.text(), media_type="application/json")
+    return Response(whole.as_json(), media_type="application/json")
 
 
 def plain(value: Any) -> Any:

@@ -9,9 +9,7 @@ from limpide.core.errors import EngineStopped
 from limpide.core.events import Event, Finished, TextDelta, ThinkingDelta, TokenProbability, ToolCallDelta
 from limpide.core.receipt import Outcome
 from limpide.server.wire.base import Reply
-from limpide.server.wire.usage import Extras, UsageReply, extras_of, usage_of
-
-FinishReason = Literal["stop", "length", "tool_calls"]
+from limpide.server.wire.usage import Ends, Extras, FinishReason, UsageReply, finish_reason
 
 
 class AlternativeToken(Reply):
@@ -151,11 +149,10 @@ class ChatChunks:
         self._name = name
         self._created = created
         self._model = model
-        self._outcomes = outcomes
+        self.ends = Ends(outcomes, choices=choices)
         self._choices = choices
         self._include_usage = include_usage
         self._show_thinking = show_thinking
-        self._ends: list[Finished] = []
 
     def open(self) -> list[ChatChunk]:
         """The first chunk of each choice."""
@@ -176,35 +173,15 @@ class ChatChunks:
             case Finished():
                 return self._end(event)
 
-    def check_complete(self) -> None:
-        """Raises EngineStopped unless all choices ended."""
-        self._all_ends()
-
-    @property
-    def usage(self) -> UsageReply:
-        """The counts of all choices. Raises EngineStopped unless all of them ended."""
-        return usage_of(self._all_ends())
-
-    @property
-    def extras(self) -> Extras:
-        """Receipt and details. Raises EngineStopped unless all choices ended."""
-        return extras_of(self._all_ends(), self._outcomes)
-
-    def _all_ends(self) -> list[Finished]:
-        if len(self._ends) < self._choices:
-            raise EngineStopped("the answer broke off before its end", hint="ask again")
-        return sorted(self._ends, key=lambda end: end.index)
-
     def _end(self, event: Finished) -> list[ChatChunk]:
-        self._ends.append(event)
+        last = self.ends.add(event)
         chunk = self._chunk(event.index, Delta(), reason=finish_reason(event))
-        if len(self._ends) < self._choices:
+        if not last:
             return [chunk]
         if not self._include_usage:
-            return [chunk.model_copy(update={"limpide": self.extras})]
-        head: dict[str, Any] = {"id": self._name, "created": self._created, "model": self._model}
-        last = ChatChunk(**head, object=chunk.object, choices=[], usage=self.usage, limpide=self.extras)
-        return [chunk, last]
+            return [chunk.model_copy(update={"limpide": self.ends.extras()})]
+        whole = {"choices": [], "usage": self.ends.usage(), "limpide": self.ends.extras()}
+        return [chunk, chunk.model_copy(update=whole)]
 
     def _chunk(
         self, index: int, delta: Delta, logprobs: ChatLogprobs | None = None, reason: FinishReason | None = None
@@ -224,8 +201,8 @@ class ChatChunks:
 class ChatFold:
     """Adds chunks up to the whole completion that they are the stream of."""
 
-    def __init__(self, chunks: ChatChunks) -> None:
-        self._chunks = chunks
+    def __init__(self, ends: Ends) -> None:
+        self._ends = ends
         self._folded: dict[int, _Choice] = {}
         self._first: ChatChunk | None = None
 
@@ -238,7 +215,7 @@ class ChatFold:
 
     def whole(self) -> ChatCompletion:
         """The completion. Raises EngineStopped if there is no whole one."""
-        usage, extras, first = self._chunks.usage, self._chunks.extras, self._first
+        usage, extras, first = self._ends.usage(), self._ends.extras(), self._first
         if first is None:
             raise EngineStopped("the answer broke off before its beginning", hint="ask again")
         return ChatCompletion(
@@ -286,11 +263,6 @@ class _Choice:
             apart: dict[str, Any] = {"reasoning": self.reasoning} if self.reasoning else {}
             logprobs = ChatLogprobs(content=self.content, refusal=None, **apart)
         return ChatChoice(index=index, message=message, logprobs=logprobs, finish_reason=self.reason)
-
-
-def finish_reason(end: Finished) -> FinishReason:
-    """OpenAI's word for an end. It has none for an answer that was cut off by other means than a limit of tokens."""
-    return "length" if end.reason == "aborted" else end.reason
 
 
 def _piece(event: ToolCallDelta) -> CallPiece:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Literal
 
+from limpide.core.errors import EngineStopped
 from limpide.core.events import Finished
 from limpide.core.receipt import Outcome
 from limpide.server.wire.base import Reply
@@ -35,6 +36,9 @@ class UsageReply(Reply):
     completion_tokens_details: CompletionDetails
 
 
+FinishReason = Literal["stop", "length", "tool_calls"]
+
+
 class Extras(Reply):
     """What other servers don't tell."""
 
@@ -44,27 +48,60 @@ class Extras(Reply):
     """Of each choice by its index: seconds, whether the thinking was cut, and how the choice ended."""
 
 
-def usage_of(ends: Sequence[Finished]) -> UsageReply:
-    """The counts of all choices. A prompt that several choices share is counted once."""
-    prompt = ends[0].usage.prompt_tokens
-    generated = sum(end.usage.generated_tokens for end in ends)
-    return UsageReply(
-        prompt_tokens=prompt,
-        completion_tokens=generated,
-        total_tokens=prompt + generated,
-        prompt_tokens_details=PromptDetails(cached_tokens=ends[0].usage.cached_tokens),
-        completion_tokens_details=CompletionDetails(reasoning_tokens=sum(end.usage.thinking_tokens for end in ends)),
-    )
+class Ends:
+    """Collects the ends of an answer's choices, and tells what only all of them together say.
 
+    outcomes: what the translation says beyond, or better than, the engine. choices: how many there are for each of
+    `prompts` prompts; the index counts through.
+    """
 
-def extras_of(ends: Sequence[Finished], outcomes: Mapping[str, Outcome]) -> Extras:
-    """Receipt and details. outcomes: what the translation says beyond, or better than, the engine."""
-    receipt = ends[0].receipt
-    parameters = dict(receipt.parameters)
-    for name, outcome in outcomes.items():
-        parameters[name] = _merged(parameters.get(name), outcome)
-    plain = replace(receipt, parameters=parameters).as_dict()
-    return Extras(receipt=plain, choices={str(end.index): _choice(end, ends[0]) for end in ends})
+    def __init__(self, outcomes: Mapping[str, Outcome], *, choices: int, prompts: int = 1) -> None:
+        self._outcomes = outcomes
+        self._choices = choices
+        self._prompts = prompts
+        self._ends: dict[int, Finished] = {}
+
+    def add(self, end: Finished) -> bool:
+        """One more; whether it was the last."""
+        self._ends[end.index] = end
+        return self.complete
+
+    @property
+    def complete(self) -> bool:
+        """Whether all choices ended."""
+        return len(self._ends) == self._choices * self._prompts
+
+    def check(self) -> None:
+        """Raises EngineStopped unless all choices ended."""
+        if not self.complete:
+            raise EngineStopped("the answer broke off before its end", hint="ask again")
+
+    def usage(self) -> UsageReply:
+        """The counts of all choices; a prompt that several choices share is counted once. Raises EngineStopped."""
+        self.check()
+        each = [end.usage for end in self._ends.values()]
+        firsts = [self._ends[number * self._choices].usage for number in range(self._prompts)]
+        prompt = sum(usage.prompt_tokens for usage in firsts)
+        generated = sum(usage.generated_tokens for usage in each)
+        return UsageReply(
+            prompt_tokens=prompt,
+            completion_tokens=generated,
+            total_tokens=prompt + generated,
+            prompt_tokens_details=PromptDetails(cached_tokens=sum(usage.cached_tokens for usage in firsts)),
+            completion_tokens_details=CompletionDetails(reasoning_tokens=sum(u.thinking_tokens for u in each)),
+        )
+
+    def extras(self) -> Extras:
+        """Receipt and details. Raises EngineStopped."""
+        self.check()
+        first = self._ends[0]
+        parameters = dict(first.receipt.parameters)
+        for name, outcome in self._outcomes.items():
+            parameters[name] = _merged(parameters.get(name), outcome)
+        return Extras(
+            receipt=replace(first.receipt, parameters=parameters).as_dict(),
+            choices={str(index): _choice(end, first) for index, end in sorted(self._ends.items())},
+        )
 
 
 def _merged(settled: Outcome | None, told: Outcome) -> Outcome:
@@ -90,3 +127,8 @@ def _choice(end: Finished, first: Finished) -> dict[str, Any]:
         "decode_seconds": usage.decode_seconds,
         **({"parameters": own} if own else {}),
     }
+
+
+def finish_reason(end: Finished) -> FinishReason:
+    """OpenAI's word for an end. It has none for an answer that was cut off by other means than a limit of tokens."""
+    return "length" if end.reason == "aborted" else end.reason
