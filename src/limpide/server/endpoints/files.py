@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -112,22 +113,27 @@ async def _form(request: Request) -> FormData:
     """The form; its file lies on the disk if it is large. Raises BadRequest for anything else, or too much of it."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise BadRequest("a file is uploaded as a form", expected="Content-Type: multipart/form-data")
-    most = settings_of(request).file_bytes + _FORM_BYTES
-
-    async def counted() -> AsyncGenerator[bytes, None]:
-        size = 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > most:
-                raise BadRequest(f"the form has more than {most} bytes", expected="a smaller file")
-            yield chunk
-
+    boundary = parse_options_header(request.headers["content-type"])[1].get(b"boundary", b"")
+    pieces = _whole(request.stream(), settings_of(request).file_bytes + _FORM_BYTES, b"--" + boundary + b"--")
     try:
-        return await MultiPartParser(request.headers, counted(), max_files=1, max_fields=len(_FIELDS)).parse()
+        return await MultiPartParser(request.headers, pieces, max_files=1, max_fields=len(_FIELDS)).parse()
     except MultiPartException as error:
         raise BadRequest(f"the form can't be read: {error.message}") from error
     except (KeyError, LookupError, UnicodeError) as error:
         raise BadRequest("the form can't be read: no boundary, or another character set than UTF-8") from error
+
+
+async def _whole(pieces: AsyncIterator[bytes], most: int, end: bytes) -> AsyncGenerator[bytes, None]:
+    """The same pieces, if they are few enough and come to an end. On its own errors the parser closes its file."""
+    size, tail = 0, b""
+    async for piece in pieces:
+        size += len(piece)
+        if size > most:
+            raise MultiPartException(f"it has more than {most} bytes")
+        tail = (tail + piece)[-len(end) - 64 :]
+        yield piece
+    if not tail.rstrip(b"\r\n \t").endswith(end):
+        raise MultiPartException("it ends before its closing boundary")
 
 
 def _read_form(form: FormData) -> tuple[UploadFile, str, int | None]:
