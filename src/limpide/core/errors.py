@@ -215,6 +215,13 @@ class NotFound(BadRequest):
     http_status = 404
 
 
+class StoreUnavailable(LimpideError):
+    """The database of responses, files and batches can't be used: damaged, locked, not ours or not writable."""
+
+    exit_code = 5
+    http_status = 503
+
+
 class Overloaded(LimpideError):
     """More is asked for than can be answered soon. The same request succeeds later."""
 

@@ -11,6 +11,7 @@ from limpide import __version__
 from limpide.core.hosting import Host
 from limpide.server import errors, guards, openapi
 from limpide.server.endpoints import ROUTERS
+from limpide.server.kept import Kept
 from limpide.server.running import RunningAnswers
 from limpide.server.settings import ServerSettings
 from limpide.server.wire.errors import ERROR_RESPONSES
@@ -26,8 +27,11 @@ def create_app(host: Host, settings: ServerSettings | None = None, guard: guards
 
     @asynccontextmanager
     async def lifespan(served: FastAPI) -> AsyncIterator[None]:
+        await kept.start()
         yield
+        await kept.pause()
         await served.state.host.drain(settings.drain_seconds)
+        await kept.close()
 
     # No page that would load scripts from elsewhere: the OpenAPI document alone.
     app = FastAPI(
@@ -41,6 +45,7 @@ def create_app(host: Host, settings: ServerSettings | None = None, guard: guards
     app.state.host = guards.install(app, host, guard) if guard else host
     app.state.settings = settings
     app.state.answers = RunningAnswers()
+    app.state.kept = kept = Kept(app, settings)
     errors.install(app)
     openapi.install(app)
     for router in ROUTERS:

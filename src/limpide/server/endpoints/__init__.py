@@ -5,12 +5,15 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from limpide.server.endpoints import (
+    batches,
     chat_completions,
     completions,
     embeddings,
+    files,
     health,
     metrics,
     models,
+    responses,
     score,
     steering,
     tokens,
@@ -26,4 +29,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     tokens.router,
     score.router,
     metrics.router,
+    responses.router,
+    files.router,
+    batches.router,
 )

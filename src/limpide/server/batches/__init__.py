@@ -1,0 +1,1 @@
+"""Batches: files of requests that are worked off when nobody else wants the machine."""
