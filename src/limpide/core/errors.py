@@ -171,3 +171,7 @@ class EngineStopped(LimpideError):
     """The engine was closed, or failed, while the request was waiting."""
 
     http_status = 503
+
+
+class InvalidShape(BadRequest):
+    """A schema, expression or grammar for the answer is not valid, can't be enforced, or costs too much."""
