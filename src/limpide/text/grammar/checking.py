@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,8 @@ MAX_CHARACTERS: Final = 1 << 20
 PROCESSOR_SECONDS: Final = 1.0
 """What compiling may take; ordinary schemas take a thousandth of it."""
 _ENDLESS: Final = "NoExtension"
+_PLACE = re.compile(r"^(?:at \d+\(\d+\): )?(?:failed to compile JSON schema: )?")
+"""Where in a grammar that nobody has seen it is."""
 _worker = ConfinedWorker(Path(__file__).with_name("checking_worker.py"))
 
 
@@ -51,4 +54,5 @@ def _checked(grammar: str, special: tuple[tuple[str, int], ...], vocab_size: int
 def _told(message: str) -> str:
     if message.startswith(_ENDLESS):
         return "nothing can satisfy it, for example because a reference leads to itself"
-    return message.replace("<non-verbose/>", "").strip()[:500] or "it can't be compiled"
+    told = _PLACE.sub("", message.replace("<non-verbose/>", "")).split("\n   1 | ")[0]
+    return " ".join(told.split())[:500] or "it can't be compiled"

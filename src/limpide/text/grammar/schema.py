@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from limpide.core.errors import InvalidShape
 from limpide.text.grammar.checking import trouble_with
-from limpide.text.grammar.lark import Lark
 
 MAX_DEPTH: Final = 64
 MAX_CHARACTERS: Final = 1 << 18
@@ -105,8 +104,7 @@ def _check_depth(value: object, name: str) -> None:
 
 def _trouble(part: Schema, whole: Schema) -> str | None:
     shared = {key: whole[key] for key in ("$defs", "definitions") if key in whole and key not in part}
-    lark = Lark(lambda text: [text])
-    return trouble_with(lark.finish(lark.json({**part, **shared})))
+    return trouble_with(json.dumps({"grammars": [{"json_schema": {**part, **shared}}]}))
 
 
 def _located(schema: Schema, trouble: str) -> tuple[str, str]:

@@ -17,6 +17,9 @@ from limpide.text.tools.xml_parameters import xml_parameters
 
 ANY_OBJECT: Final[Mapping[str, Any]] = MappingProxyType({"type": "object"})
 
+MAX_CALLS: Final = 16
+"""In one turn: small models repeat themselves without end if they may."""
+
 Body = Callable[[Lark, Sequence[Tool], bool], str]
 """What follows the opening: calls of these tools, the flag says whether several."""
 
@@ -46,7 +49,8 @@ def text_without_calls(lark: Lark, dialect: ToolDialect) -> str:
 
 
 def _listed(lark: Lark, call: str, between: str, many: bool) -> str:
-    return f"{call} ({lark.text(between) if between else ''} {call})*" if many else call
+    again = f"({lark.text(between) if between else ''} {call}){{0,{MAX_CALLS - 1}}}"
+    return f"{call} {again}" if many else call
 
 
 def _json_call(lark: Lark, tools: Sequence[Tool], key: str = "arguments") -> str:
