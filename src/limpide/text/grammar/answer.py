@@ -16,7 +16,7 @@ from limpide.text.channels import ChannelFormat
 from limpide.text.grammar.lark import Lark, SplitSpecial
 from limpide.text.grammar.schema import checked_schema
 from limpide.text.tools.base import ToolDialect
-from limpide.text.tools.grammars import ANY_OBJECT, CALL_SYNTAX, text_without_calls
+from limpide.text.tools.grammars import ANY_OBJECT, CALL_SYNTAX, openings_of, text_without_calls
 
 MAX_PATTERN = 1 << 16
 """Characters of a regular expression or grammar."""
@@ -80,7 +80,8 @@ def answer_grammar(
         if needs_call:
             outcomes["shape"] = replace(outcomes["shape"], why="a call is required, so there is no answer to shape")
         else:
-            alternatives.append(_shaped(lark, shape))
+            calls_begin = openings_of(offered.dialect) if offered and not offered.dialect.at_start else ()
+            alternatives.append(_shaped(lark, shape, without=calls_begin))
     elif offered is not None and not needs_call:
         alternatives.append(text_without_calls(lark, offered.dialect))
     if channels is not None:
@@ -139,14 +140,14 @@ def _enforced(lark: Lark, tool: Tool, offered: Offered, notes: list[str]) -> Too
     return checked
 
 
-def _shaped(lark: Lark, shape: Shape) -> str:
+def _shaped(lark: Lark, shape: Shape, *, without: Sequence[str]) -> str:
     match shape:
         case JsonSchema():
             return lark.json(checked_schema(shape.schema, f"the schema {shape.name!r}" if shape.name else "the schema"))
         case JsonObject():
             return lark.json(ANY_OBJECT)
         case Regex():
-            return lark.regex(_bounded(shape.pattern, "the regular expression"))
+            return lark.regex(_bounded(shape.pattern, "the regular expression"), without)
         case Grammar():
             return lark.grammar(_bounded(shape.text, "the grammar"))
 

@@ -45,9 +45,10 @@ class Lark:
         form = {"allOf": [schema]} if isinstance(schema, bool) else dict(schema)
         return self.rule(f"%json {json.dumps({**form, **_ON_ONE_LINE}, ensure_ascii=False)}")
 
-    def regex(self, pattern: str) -> str:
-        """Text that a regular expression matches as a whole."""
-        return self.terminal(f"/{_slashed(pattern)}/")
+    def regex(self, pattern: str, without: Sequence[str] = ()) -> str:
+        """Text that a regular expression matches as a whole, and that does not hold one of some texts."""
+        exclusion = f" & ~/(?s:.*)({'|'.join(map(escaped, without))})(?s:.*)/" if without else ""
+        return self.terminal(f"/{_slashed(pattern)}/{exclusion}")
 
     def free(self, *without: str, at_start: bool = False) -> str:
         """Any text that does not hold one of some texts, or that does not begin with one of them."""

@@ -44,8 +44,12 @@ class CallSyntax:
 
 def text_without_calls(lark: Lark, dialect: ToolDialect) -> str:
     """Any text in which no call can begin."""
-    openings = tuple(dict.fromkeys((CALL_SYNTAX[dialect.name].opening, *dialect.opens, *dialect.begins)))
-    return lark.free(*filter(None, openings), at_start=dialect.at_start)
+    return lark.free(*openings_of(dialect), at_start=dialect.at_start)
+
+
+def openings_of(dialect: ToolDialect) -> tuple[str, ...]:
+    """All text with which a call may begin."""
+    return tuple(dict.fromkeys(filter(None, (CALL_SYNTAX[dialect.name].opening, *dialect.opens, *dialect.begins))))
 
 
 def _listed(lark: Lark, call: str, between: str, many: bool) -> str:
@@ -53,11 +57,11 @@ def _listed(lark: Lark, call: str, between: str, many: bool) -> str:
     return f"{call} {again}" if many else call
 
 
-def _json_call(lark: Lark, tools: Sequence[Tool], key: str = "arguments") -> str:
+def _json_call(lark: Lark, tools: Sequence[Tool]) -> str:
     """`{"name": …, "arguments": {…}}`."""
 
     def one(tool: Tool) -> str:
-        head = f'{{"name": {json.dumps(tool.name, ensure_ascii=False)}, "{key}": '
+        head = f'{{"name": {json.dumps(tool.name, ensure_ascii=False)}, "arguments": '
         return f"{lark.plain(head)} {lark.json(tool.parameters)} {lark.text('}')}"
 
     return lark.any_of([one(tool) for tool in tools])
@@ -73,7 +77,20 @@ def _granite(lark: Lark, tools: Sequence[Tool], many: bool) -> str:
 
 
 def _llama(lark: Lark, tools: Sequence[Tool], _many: bool) -> str:
-    return _json_call(lark, tools, "parameters")
+    """A call is JSON from its first character on, so that an answer in JSON can be told from it by its keys."""
+    return lark.any_of([lark.json(_call_schema(tool)) for tool in tools])
+
+
+def _call_schema(tool: Tool) -> Mapping[str, Any]:
+    parameters = dict(tool.parameters)
+    shared = {key: parameters.pop(key) for key in ("$defs", "definitions") if key in parameters}
+    return {
+        **shared,
+        "type": "object",
+        "properties": {"name": {"const": tool.name}, "parameters": parameters},
+        "required": ["name", "parameters"],
+        "additionalProperties": False,
+    }
 
 
 def _mistral(lark: Lark, tools: Sequence[Tool], many: bool) -> str:

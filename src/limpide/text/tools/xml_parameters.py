@@ -10,7 +10,9 @@ from limpide.core.errors import InvalidShape
 from limpide.text.grammar.lark import Lark
 
 _END: Final = "\n</parameter>"
-_BARE_KEYWORDS: Final = frozenset(("type", "title", "description", "default", "examples", "enum", "const", "nullable"))
+_BARE_KEYWORDS: Final = frozenset(
+    ("type", "title", "description", "default", "examples", "enum", "const", "nullable", "minLength", "maxLength")
+)
 """What of a string's schema can be kept where it has no quotes."""
 
 
@@ -58,10 +60,11 @@ def _value(lark: Lark, key: str, schema: Any, shared: Mapping[str, Any]) -> str:
         raise InvalidShape(
             f"the parameter {key[:100]!r} can't be enforced in the tool dialect qwen-xml, where strings stand bare: "
             f"{', '.join(surplus)[:200] or 'its values are not all strings'}",
-            expected="a type, and for strings at most `enum`",
+            expected="a type, and for strings at most `enum` and lengths",
         )
     if allowed is None:
-        return lark.until(_END)
+        lengths = schema if isinstance(schema, Mapping) else {}
+        return lark.until(_END, low=lengths.get("minLength", 0), high=lengths.get("maxLength"))
     return f"{lark.any_of([lark.plain(each) for each in allowed])} {lark.text(_END)}"
 
 
