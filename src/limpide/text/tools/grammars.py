@@ -83,7 +83,7 @@ def _llama(lark: Lark, tools: Sequence[Tool], _many: bool) -> str:
 
 def _call_schema(tool: Tool) -> Mapping[str, Any]:
     parameters = dict(tool.parameters)
-    shared = {key: parameters.pop(key) for key in ("$defs", "definitions") if key in parameters}
+    shared: dict[str, Any] = {key: parameters.pop(key) for key in ("$defs", "definitions") if key in parameters}
     return {
         **shared,
         "type": "object",
