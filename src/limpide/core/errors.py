@@ -231,3 +231,7 @@ class Overloaded(LimpideError):
         super().__init__(what, hint=hint or f"ask again in {retry_after} s")
         self.retry_after = retry_after
         """Seconds after which it is worth asking again, at least 1."""
+
+
+class InvalidShape(BadRequest):
+    """A schema, expression or grammar for the answer is not valid, can't be enforced, or costs too much."""

@@ -62,6 +62,16 @@ class Turn:
     """Follows the rendered prompt; trusted text, in which special tokens count."""
     plan: ThinkingPlan = NO_THINKING
 
+    def before_answer(self) -> Turn:
+        """The same on channels, but for the header of the answer: a grammar that holds for that, too, writes it."""
+        channels = self.plan.channels
+        if channels is None:
+            return self
+        end = channels.ends[0]
+        head, ended, _ = self.suffix.rpartition(end)
+        suffix = head + end if ended else self.suffix
+        return Turn(suffix, replace(self.plan, begun=suffix, forced_close=end, insisting_close=end))
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:

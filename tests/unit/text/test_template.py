@@ -12,7 +12,8 @@ import pytest
 from limpide.core.errors import InvalidParameter, TemplateError
 from limpide.core.messages import Message, Tool, ToolCall
 from limpide.text import ChatTemplate
-from limpide.text.template import WALL_SECONDS, _renderer
+from limpide.text.confined import WALL_SECONDS
+from limpide.text.template import _renderer
 
 HELLO = [Message("user", "hello")]
 NESTED = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
@@ -132,7 +133,7 @@ class TestHostile:
 
 def test_a_lost_worker_is_replaced() -> None:
     assert rendered("a") == "a"
-    process = _renderer._process
+    process = _renderer.worker._process
     assert process is not None
     process.kill()
     process.wait()
@@ -161,7 +162,7 @@ def test_the_worker_goes_with_its_parent() -> None:
         "from limpide.text import ChatTemplate; from limpide.core.messages import Message\n"
         "from limpide.text.template import _renderer\n"
         "print(ChatTemplate('{{ messages[0].content }}').render([Message('user', 'hello')]))\n"
-        "print(_renderer._process.pid, flush=True)\n"
+        "print(_renderer.worker._process.pid, flush=True)\n"
         "import os; os._exit(1)\n"  # as if killed: no clean-up runs
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
