@@ -37,13 +37,16 @@ class Sequence:
     __slots__ = (
         "admitted_at",
         "cached_tokens",
+        "client",
         "finished",
         "id",
+        "idle",
         "lease",
         "logits_from",
         "num_computed",
         "owner",
         "tokens",
+        "turn",
     )
 
     def __init__(self, number: int, tokens: list[int], owner: Owner, logits_from: int) -> None:
@@ -61,6 +64,12 @@ class Sequence:
         self.admitted_at: float | None = None
         """When it first ran, in seconds of `time.perf_counter`."""
         self.finished = False
+        self.client = ""
+        """Who asked: clients take turns."""
+        self.idle = False
+        """To be computed only when there is nothing else."""
+        self.turn = 0
+        """Its round among those of all clients, see Rounds. The scheduler's to set."""
 
     @property
     def num_missing(self) -> int:
