@@ -9,8 +9,8 @@ class Rounds:
     """Numbers requests so that, served in the order of their numbers, clients take turns.
 
     In each round every client has one request: its next one goes into the round after that of its last, and nobody
-    joins a round that has begun. So who asks for much waits for himself, and nobody waits for more than one request of
-    each other client per request of his own. (Start-time fair queueing of Goyal, Vin and Cheng, 1996, with requests of
+    joins a round that has begun. So who asks for much waits for himself; others are let in before him once a round,
+    from the one that has begun to his own. (Start-time fair queueing of Goyal, Vin and Cheng, 1996, with requests of
     equal cost.)
     """
 
