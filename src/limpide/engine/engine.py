@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from limpide.cache import PagedCache
-from limpide.core.errors import ContextExceeded, EngineStopped, InvalidParameter, OutOfMemory
+from limpide.core.errors import ContextExceeded, EmptyPrompt, EngineStopped, InvalidParameter, OutOfMemory
 from limpide.core.hosting import ANYBODY, Caller, Load
 from limpide.core.ports import Scored
 from limpide.engine.calls import Calls
@@ -16,6 +19,7 @@ from limpide.engine.choice import Choice
 from limpide.engine.counters import Counters
 from limpide.engine.output import Output
 from limpide.engine.pending import Pending
+from limpide.engine.pooling import Pooling
 from limpide.engine.receipts import Identity, settle
 from limpide.engine.request import EngineRequest, Model
 from limpide.engine.runner import Runner
@@ -173,6 +177,24 @@ class Engine(Turns):
             job.sequences.append(scoring.sequence)
         self._queue(job)
         return Pending(self, job, lambda: [each.result() if each else Scored((), True) for each in scorings])
+
+    def start_embedding(
+        self, items: Sequence[Sequence[int]], caller: Caller = ANYBODY
+    ) -> Pending[list[npt.NDArray[np.float32]]]:
+        """Queue embeddings: for each item's tokens the direction of the mean of their hidden states, float32 [hidden].
+
+        Raises EmptyPrompt, InvalidParameter for a token outside the vocabulary, ContextExceeded, EngineStopped.
+        """
+        job = Job(caller)
+        poolings = []
+        for tokens in items:
+            if not len(tokens):
+                raise EmptyPrompt("a text to embed has no tokens", expected="some text")
+            self._check_known(tokens)
+            poolings.append(Pooling(next(self._numbers), tokens, job.count_down))
+        job.sequences = [pooling.sequence for pooling in poolings]
+        self._queue(job)
+        return Pending(self, job, lambda: [pooling.result() for pooling in poolings])
 
     def abort(self, job: Job, *, tell: bool = False) -> None:
         """End a job where it is. tell: its stream ends with Finished(reason="aborted") for each unfinished choice."""

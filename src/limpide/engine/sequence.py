@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +10,12 @@ import numpy.typing as npt
 from limpide.cache import Lease
 from limpide.core.events import Usage
 
+if TYPE_CHECKING:
+    from limpide.engine.pooling import Pooling
+
 
 class Owner(Protocol):
-    """What a sequence is computed for."""
+    """What a sequence is computed for. `Pooling` is the other kind, which takes hidden states in place of logits."""
 
     torn: bool
     """Set while it changes; still set after an interruption, when it can't be trusted any more."""
@@ -49,14 +52,14 @@ class Sequence:
         "turn",
     )
 
-    def __init__(self, number: int, tokens: list[int], owner: Owner, logits_from: int) -> None:
+    def __init__(self, number: int, tokens: list[int], owner: Owner | Pooling, logits_from: int) -> None:
         self.id = number
         """Order of arrival."""
         self.tokens = tokens
         self.num_computed = 0
         self.owner = owner
         self.logits_from = logits_from
-        """Logits are wanted after this position and every later one. Positions before it may come from the cache."""
+        """Results are wanted after this position and every later one. Positions before it may come from the cache."""
         self.lease: Lease | None = None
         """Its blocks while it runs; None while it waits."""
         self.cached_tokens: int | None = None
