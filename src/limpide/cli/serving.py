@@ -118,5 +118,4 @@ async def serve(
 
 def run(pool: ModelPool, settings: ServerSettings, listening: socket.socket, announce: Callable[[str], None]) -> None:
     """`serve`, in a loop of its own."""
-    with listening:
-        asyncio.run(serve(pool, settings, listening, announce))
+    asyncio.run(serve(pool, settings, listening, announce))

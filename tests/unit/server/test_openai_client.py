@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from scripted_hosts import FakeHost, serving
 
-from conftest import FakeHost, serving
 from limpide.backends.local import LocalBackend
 
 REPLY, THOUGHT = "Paris, of course.", "First one thing, then another."

@@ -19,8 +19,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
     unsupported_method,
 )
+from scripted_hosts import FakeHost
 
-from conftest import FakeHost
 from limpide.backends.fake import FakeBackend
 from limpide.server.app import create_app
 
