@@ -127,21 +127,21 @@ def serve(
     from limpide.hub import resolve
     from limpide.server.settings import ServerSettings
 
-    listening = listen(host, port)
-    url = _url(host, int(listening.getsockname()[1]))
-    references = models or [DEFAULT_MODEL]
-    licences = frozenset(accept_licence or ())
-    with watch() as progress:
-        located = [
-            (each, resolve(each, offline=offline, accept_licences=licences, progress=progress)) for each in references
-        ]
-    if threads is not None:
-        import torch
+    with listen(host, port) as listening:  # before anything is fetched or loaded for nothing
+        url = _url(host, int(listening.getsockname()[1]))
+        licences = frozenset(accept_licence or ())
+        with watch() as progress:
+            located = [
+                (each, resolve(each, offline=offline, accept_licences=licences, progress=progress))
+                for each in models or [DEFAULT_MODEL]
+            ]
+        if threads is not None:
+            import torch
 
-        torch.set_num_threads(threads)
-    pool = pool_of(located, Loading(numerics.value, context, max_batch, offline), idle_seconds=idle)
-    settings = ServerSettings(default_think=position, drain_seconds=drain)
-    run(pool, settings, guard, listening, lambda name: _announce(url, name))
+            torch.set_num_threads(threads)
+        pool = pool_of(located, Loading(numerics.value, context, max_batch, offline), idle_seconds=idle)
+        settings = ServerSettings(default_think=position, drain_seconds=drain)
+        run(pool, settings, guard, listening, lambda name: _announce(url, name))
 
 
 def _url(host: str, port: int) -> str:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from limpide.core.errors import InvalidParameter
 from limpide.core.receipt import Numerics
 from limpide.hub import LocatedModel
-from limpide.hub.fit import DEFAULT_CONTEXT, look_at, memory_of
+from limpide.hub.candidate import look_at
+from limpide.hub.fit import DEFAULT_CONTEXT, memory_of
 from limpide.hub.machine import memory
 from limpide.server.guards import Guards
 from limpide.server.settings import ServerSettings
@@ -129,8 +130,7 @@ def run(
     announce: Callable[[str], None],
 ) -> None:
     """`serve`, in a loop of its own. Closes what the guard holds."""
-    with listening:
-        try:
-            asyncio.run(serve(pool, settings, guard, listening, announce))
-        finally:
-            guard.close()
+    try:
+        asyncio.run(serve(pool, settings, guard, listening, announce))
+    finally:
+        guard.close()

@@ -13,7 +13,9 @@ from limpide.core.events import Event, Finished, TextDelta, ThinkingDelta, Token
 from limpide.core.receipt import Outcome, Receipt
 from limpide.server.wire.chat_reply import ChatChunks, ChatFold
 
-RECEIPT = Receipt({"temperature": Outcome("applied", 1.0, 1.0)}, "m", None, None, None, "limpide", "exact", 1)
+RECEIPT = Receipt(
+    {"temperature": Outcome("applied", 1.0, 0.9, "settled")}, "m", None, None, None, "limpide", "exact", 1
+)
 
 
 def end(index: int = 0, reason: Any = "stop", thinking: int = 3, answer: int = 2) -> Finished:
@@ -112,7 +114,12 @@ def test_thinking_can_be_left_out_of_the_response() -> None:
 def test_a_default_keeps_what_the_engine_made_of_it_and_refusals_are_added() -> None:
     told = {"temperature": Outcome("applied", None, 1.0, "default"), "user": Outcome("refused", "me", None, "why")}
     parameters = whole_of([end()], outcomes=told)["limpide"]["receipt"]["parameters"]
-    assert parameters["temperature"] == {"status": "applied", "requested": None, "effective": 1.0, "why": "default"}
+    assert parameters["temperature"] == {
+        "status": "applied",
+        "requested": None,
+        "effective": 0.9,
+        "why": "default; settled",
+    }
     assert parameters["user"] == {"status": "refused", "requested": "me", "effective": None, "why": "why"}
 
 

@@ -138,6 +138,7 @@ def test_every_parameter_arrives() -> None:
         logprobs=4,
         ignore_eos=True,
     )
+    assert read(max_tokens=9.0, logit_bias={"5": -100})[0].sampling.max_tokens == 9  # JSON has one kind of numbers
     assert read(stop="x", logprobs=True)[0].sampling.stop == ("x",)
     assert read(logprobs=True)[0].sampling.logprobs == 0
 

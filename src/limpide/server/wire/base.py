@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
@@ -102,5 +102,12 @@ def _writable(value: _T) -> _T:
     return value
 
 
+def _whole(value: object) -> object:
+    """JSON has one kind of numbers, and 3.0 is a whole one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""A whole number, however it is written."""
 JsonData = Annotated[dict[str, Any], AfterValidator(_writable)]
 """Any JSON object."""
