@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from dialect_families import ADD, ANSWER, CALLS, FAMILIES, THOUGHT, WEATHER, Family
@@ -72,6 +73,9 @@ def joined(events: Sequence[Event]) -> list[Event]:
             out[-1] = TextDelta(last.text + event.text)
         elif isinstance(event, ThinkingDelta) and isinstance(last, ThinkingDelta):
             out[-1] = ThinkingDelta(last.text + event.text)
+        elif isinstance(event, ToolCallDelta) and isinstance(last, ToolCallDelta) and event.name is None:
+            assert event.call == last.call
+            out[-1] = replace(last, arguments=last.arguments + event.arguments)
         else:
             out.append(event)
     return out

@@ -228,6 +228,25 @@ class TestArrange:
         assert all(len(i) == 9 and i.isalnum() for i in ids)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("qwen-xml", "<function=f>\n<parameter=text>\na\n</parameter>\n"),
+        ("qwen-xml", "<function=f>\n"),
+        ("deepseek", "<｜tool▁call▁begin｜>f<｜tool▁sep｜>"),
+        ("harmony", "<|start|>assistant to=functions.f<|channel|>commentary json<|message|>"),
+    ],
+)
+def test_a_call_that_may_lack_arguments_is_none(name: str, text: str) -> None:
+    """It was cut off: to make it with some of its arguments, or none, is not what the model asked for."""
+    dialect = tool_dialect_for(name)
+    scanner = ToolScanner(dialect, TOOLS.values())
+    assert "".join(map(str, scanner.push(text) + scanner.finish())) == text
+    assert len(scanner.malformed) == 1
+    whole = ToolScanner(dialect, TOOLS.values())
+    assert [type(piece) for piece in whole.push(text + dialect.extent().ends[0])] == [ReadCall]
+
+
 HOSTILE = {
     "hermes": ("<tool_call>", '"</tool_call>'),
     "mistral": ("[TOOL_CALLS]", "abc "),
@@ -254,7 +273,7 @@ def test_a_call_without_end_costs_little_and_is_text(name: str) -> None:
 
 def test_a_call_that_is_too_long_is_text_and_others_are_still_seen() -> None:
     scanner = ToolScanner(tool_dialect_for("hermes"), TOOLS.values())
-    long = '<tool_call>{"name": "f", "arguments": {"a": "' + "x" * MAX_UNIT
+    long = '<tool_call>{"arguments": {"a": "' + "x" * MAX_UNIT
     call = '<tool_call>{"name": "f"}</tool_call>'
     out = [*scanner.push(long), *scanner.push(call), *scanner.finish()]
     assert out[-1] == ReadCall("f", "{}")
