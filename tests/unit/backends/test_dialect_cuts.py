@@ -19,7 +19,7 @@ from limpide.engine.output import Output
 from limpide.engine.sampler import Chosen
 from limpide.engine.stops import StopFilter
 from limpide.text import Detokenizer, Tokenizer, dialect_for, tool_dialect_for
-from limpide.text.tools import ToolScanner
+from limpide.text.tools import CallArguments, ToolScanner
 from limpide.text.vocabulary import AddedTokens, Vocabulary
 
 CALLING = [family for family in FAMILIES if family.calls]
@@ -152,6 +152,14 @@ MORE = [
     "<tool_call|>",
     ";",
     ",",
+    "\n",
+    '{"name": "weather", "parameters": {"city": "',
+    '"}',
+    "add<｜tool▁sep｜>{",
+    "<｜tool▁call▁begin｜>",
+    "<｜tool▁call▁end｜>",
+    "<|start|>assistant to=functions.add<|message|>",
+    "<|end|>",
 ]
 
 
@@ -169,6 +177,8 @@ def test_rubbish_is_text_and_no_error(name: str, scraps: list[str], cuts: set[in
         for piece in found:
             if isinstance(piece, str) and out and isinstance(out[-1], str):
                 out[-1] += piece
+            elif isinstance(piece, CallArguments) and isinstance(out[-1], CallArguments):
+                out[-1] = CallArguments(out[-1].text + piece.text)
             else:
                 out.append(piece)
         return out

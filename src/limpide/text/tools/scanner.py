@@ -10,7 +10,7 @@ from limpide.core.messages import Tool
 from limpide.text.markers import held_suffix
 from limpide.text.tools.arguments import ArgumentStream
 from limpide.text.tools.base import CallArguments, CallBegun, MalformedCall, ReadCall, ToolDialect
-from limpide.text.tools.json_calls import arguments_of
+from limpide.text.tools.json_calls import arguments_of, whole
 
 MAX_UNIT: Final = 1 << 20
 """Characters after which a call that does not end is text."""
@@ -163,12 +163,18 @@ class ToolScanner:
             except MalformedCall as error:
                 self.broken.append(f"{call.name}: {error}")
         if unit.stream.open:
-            return
+            return  # all of it was passed on
         try:
             calls = self._dialect.read(unit.body, self._tools)
+            twice = [
+                a.name
+                for a, b in zip(begun, calls or (), strict=False)
+                if whole(a.arguments)[0] != whole(b.arguments)[0]
+            ]
         except MalformedCall:
             calls = None
         if calls is not None and len(calls) >= len(begun):
+            self.broken.extend(f"{name}: it has its arguments twice" for name in twice)
             out.extend(calls[len(begun) :])
             self.num_calls += len(calls) - len(begun)
             return
