@@ -414,6 +414,27 @@ class TestPassingBack:
         assert "I look." in text
         assert '"Paris"' in text
 
+    def test_words_are_told_before_their_call_or_not_at_all(self) -> None:
+        """A template may put them behind the result, in the place of the answer that is asked for."""
+        spoken = Message("assistant", "I look.", tool_calls=self.both.tool_calls[:1])
+        family = BY_NAME["gemma-4"]
+        behind = (
+            "{{ tools|tojson }}{% for m in messages %}{% if m.role == 'tool' %}{{ m.content }}{% else %}"
+            "{% if loop.index0 == 0 or messages[loop.index0 - 1].role != m.role %}<|turn>{{ m.role }}\n{% endif %}"
+            "{% for c in m.tool_calls %}{{ c.function|tojson }}{% endfor %}{{ m.content }}"
+            "{% if m.content %}<turn|>\n{% endif %}{% endif %}{% endfor %}"
+            "{% if messages[-1].role != 'tool' and add_generation_prompt %}<|turn>model\n{% endif %}"
+        )
+        backend = Family(**{**vars(family), "template": behind}).backend(ANSWER)
+        try:
+            prepared = backend.prepare(ChatRequest((self.asked, spoken, self.paris)))
+            text = backend.tokenizer.decode(prepared.prompt, special=True)
+        finally:
+            backend.close()
+        assert "I look." not in text
+        assert text.endswith('{"city": "Paris"}}sun')
+        assert prepared.outcomes["messages"].effective == "in part"
+
     def test_or_the_receipt_says_that_they_are_not_seen(self) -> None:
         spoken = Message("assistant", "I look.", tool_calls=self.both.tool_calls[:1])
         family = BY_NAME["mistral-v3"]
