@@ -23,8 +23,11 @@ MAX_SOURCE_CHARACTERS = 1 << 20
 MAX_ADDED_CHARACTERS = 1 << 20
 """What a template may write beyond four times what it was given."""
 PROCESSOR_SECONDS = 0.5
+SECONDS_A_MESSAGE = 0.005
+"""More for each message: real templates (Gemma 4, gpt-oss) look at all others for each, and agents send hundreds."""
+MAX_PROCESSOR_SECONDS = 10.0
 WALL_SECONDS = 10.0
-"""Only for systems that can't limit processor time, and for machines that are busy."""
+"""Beside the processor time. Only for systems that can't limit processor time, and for machines that are busy."""
 _EXIT_SECONDS = 1.0
 _OUT_OF_TIME = {-int(getattr(signal, name)) for name in ("SIGPROF", "SIGKILL") if hasattr(signal, name)} | {1}
 """Exit codes of a worker that the kernel or our clock ended (1 is what TerminateProcess leaves on Windows)."""
@@ -74,7 +77,7 @@ class ChatTemplate:
         tools_key: the variable in which the template looks for tools; empty if it has none.
 
         Raises TemplateError if the template refuses the conversation (with its message), fails, is unsafe, takes longer
-        than `PROCESSOR_SECONDS`, or needs too much memory.
+        than `PROCESSOR_SECONDS` and `SECONDS_A_MESSAGE` allow, or needs too much memory.
         """
         forms = [tool_as_dict(tool) for tool in tools]
         given = {tools_key: [form["function"] for form in forms]} if tools_key not in ("tools", "") else {}
@@ -186,17 +189,18 @@ class _Renderer:
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidParameter("tools and template switches", str(error), "what JSON can write") from None
         limit = MAX_ADDED_CHARACTERS + 4 * len(given)
-        request = {"source": source, "max_characters": limit, "seconds": PROCESSOR_SECONDS}
+        seconds = min(PROCESSOR_SECONDS + SECONDS_A_MESSAGE * len(context["messages"]), MAX_PROCESSOR_SECONDS)
+        request = {"source": source, "max_characters": limit, "seconds": seconds}
         line = f'{json.dumps(request)[:-1]}, "context": {given}}}\n'.encode()
         with self._lock:
-            answer = self._exchange(line, 12 * limit + (1 << 16))
+            answer = self._exchange(line, 12 * limit + (1 << 16), WALL_SECONDS + seconds)
         if "text" in answer:
             return str(answer["text"])
-        raise _error(str(answer.get("error")), str(answer.get("message")))
+        raise _error(str(answer.get("error")), str(answer.get("message")), seconds)
 
-    def _exchange(self, line: bytes, limit: int) -> dict[str, Any]:
+    def _exchange(self, line: bytes, limit: int, wall_seconds: float) -> dict[str, Any]:
         process = self._running()
-        clock = threading.Timer(WALL_SECONDS, process.kill)
+        clock = threading.Timer(wall_seconds, process.kill)
         clock.daemon = True
         clock.start()
         answer = b""
@@ -220,7 +224,7 @@ class _Renderer:
         return value if isinstance(value, dict) else {"error": "failed"}
 
 
-def _error(kind: str, message: str) -> TemplateError:
+def _error(kind: str, message: str, seconds: float) -> TemplateError:
     match kind:
         case "raised":
             return TemplateError(f"the chat template refuses this conversation: {message}")
@@ -231,7 +235,7 @@ def _error(kind: str, message: str) -> TemplateError:
         case "time":
             return TemplateError(
                 "the chat template took too long and was ended",
-                expected=f"at most {PROCESSOR_SECONDS:g} s of processor time",
+                expected=f"at most {seconds:g} s of processor time",
                 hint=_HINT,
             )
         case "memory":
