@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 WALL_SECONDS = 10.0
-"""Only for systems that can't limit processor time, and for machines that are busy."""
+"""Beside the processor time. Only for systems that can't limit that, and for machines that are busy."""
 _EXIT_SECONDS = 1.0
 _OUT_OF_TIME = {-int(getattr(signal, name)) for name in ("SIGPROF", "SIGKILL") if hasattr(signal, name)} | {1}
 """Exit codes of a worker that the kernel or our clock ended (1 is what TerminateProcess leaves on Windows)."""
@@ -39,14 +39,15 @@ class ConfinedWorker:
         with self._lock:
             self._running()
 
-    def ask(self, line: bytes, limit: int) -> dict[str, Any]:
+    def ask(self, line: bytes, limit: int, seconds: float = 0.0) -> dict[str, Any]:
         """The worker's answer to a line that ends in a line break, of at most `limit` bytes.
 
+        `seconds` is how much processor time it allows itself, if that is much.
         A worker that ended instead is reported as `error`: `time` if it took too long, otherwise `died`.
         Raises OSError if none can be started.
         """
         with self._lock:
-            return self._exchange(line, limit)
+            return self._exchange(line, limit, WALL_SECONDS + seconds)
 
     def close(self) -> None:
         """End the worker."""
@@ -82,9 +83,9 @@ class ConfinedWorker:
         self._process = None
         return process.wait()
 
-    def _exchange(self, line: bytes, limit: int) -> dict[str, Any]:
+    def _exchange(self, line: bytes, limit: int, wall_seconds: float) -> dict[str, Any]:
         process = self._running()
-        clock = threading.Timer(WALL_SECONDS, process.kill)
+        clock = threading.Timer(wall_seconds, process.kill)
         clock.daemon = True
         clock.start()
         answer = b""

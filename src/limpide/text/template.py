@@ -17,6 +17,9 @@ MAX_SOURCE_CHARACTERS = 1 << 20
 MAX_ADDED_CHARACTERS = 1 << 20
 """What a template may write beyond four times what it was given."""
 PROCESSOR_SECONDS = 0.5
+SECONDS_A_MESSAGE = 0.005
+"""More for each message: real templates (Gemma 4, gpt-oss) look at all others for each, and agents send hundreds."""
+MAX_PROCESSOR_SECONDS = 10.0
 _WORKER = Path(__file__).with_name("template_worker.py")
 _HINT = "the model's chat template is at fault; use another file of the model, or continue raw text without a template"
 
@@ -63,7 +66,7 @@ class ChatTemplate:
         tools_key: the variable in which the template looks for tools; empty if it has none.
 
         Raises TemplateError if the template refuses the conversation (with its message), fails, is unsafe, takes longer
-        than `PROCESSOR_SECONDS`, or needs too much memory.
+        than `PROCESSOR_SECONDS` and `SECONDS_A_MESSAGE` allow, or needs too much memory.
         """
         forms = [tool_as_dict(tool) for tool in tools]
         given = {tools_key: [form["function"] for form in forms]} if tools_key not in ("tools", "") else {}
@@ -138,22 +141,23 @@ class _Renderer:
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidParameter("tools and template switches", str(error), "what JSON can write") from None
         limit = MAX_ADDED_CHARACTERS + 4 * len(given)
-        request = {"source": source, "max_characters": limit, "seconds": PROCESSOR_SECONDS}
+        seconds = min(PROCESSOR_SECONDS + SECONDS_A_MESSAGE * len(context["messages"]), MAX_PROCESSOR_SECONDS)
+        request = {"source": source, "max_characters": limit, "seconds": seconds}
         line = f'{json.dumps(request)[:-1]}, "context": {given}}}\n'.encode()
         try:
-            answer = self.worker.ask(line, 12 * limit + (1 << 16))
+            answer = self.worker.ask(line, 12 * limit + (1 << 16), seconds)
         except OSError as error:
             raise _unstarted(error) from None
         if "text" in answer:
             return str(answer["text"])
-        raise _error(str(answer.get("error")), str(answer.get("message")))
+        raise _error(str(answer.get("error")), str(answer.get("message")), seconds)
 
 
 def _unstarted(error: OSError) -> TemplateError:
     return TemplateError(f"the process that renders chat templates can't be started: {error}")
 
 
-def _error(kind: str, message: str) -> TemplateError:
+def _error(kind: str, message: str, seconds: float) -> TemplateError:
     match kind:
         case "raised":
             return TemplateError(f"the chat template refuses this conversation: {message}")
@@ -164,7 +168,7 @@ def _error(kind: str, message: str) -> TemplateError:
         case "time":
             return TemplateError(
                 "the chat template took too long and was ended",
-                expected=f"at most {PROCESSOR_SECONDS:g} s of processor time",
+                expected=f"at most {seconds:g} s of processor time",
                 hint=_HINT,
             )
         case "memory":

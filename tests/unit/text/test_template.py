@@ -43,6 +43,10 @@ class TestDialect:
         assert rendered("{{ {'b': '<é>', 'a': [1]}|tojson }}") == '{"b": "<é>", "a": [1]}'
         assert rendered("{{ {'a': 1}|tojson(indent=2) }}") == '{\n  "a": 1\n}'
 
+    def test_filters_that_load_modules_late(self) -> None:
+        """The worker can open no file any more."""
+        assert rendered("{{ '<b>a b</b>'|striptags|wordwrap(1) }}") == "a\nb"
+
     def test_dates(self) -> None:
         assert len(rendered("{{ strftime_now('%Y-%m-%d') }}")) == 10
 
@@ -96,6 +100,13 @@ class TestHostile:
             "{{ '{0.__class__.__init__}'.format(messages) }}",
             "{{ strftime_now.__globals__['sys'] }}",
             "{{ undefined.attribute }}",
+            "{{ raise_exception('x' * 10**7) }}",
+            "{{ [raise_exception]|map(attribute='__globals__')|list }}",
+            "{{ '{a.__class__}'.format_map({'a': 1}) }}",
+            "{{ self._TemplateReference__context }}",
+            "{% macro m() %}{% endmacro %}{{ m._func.__globals__ }}",
+            "{{ [1]|tojson(indent=10**9) }}",
+            "{% block a %}{{ self.a() }}{% endblock %}",
         ],
     )
     def test_ends_soon_with_an_error(self, source: str) -> None:
@@ -125,6 +136,16 @@ class TestHostile:
     def test_a_long_source(self) -> None:
         with pytest.raises(TemplateError, match="1048577 characters"):
             ChatTemplate("a" * ((1 << 20) + 1))
+
+    def test_looking_at_all_earlier_messages_for_each_is_no_attack(self) -> None:
+        """Gemma 4's template does."""
+        source = (
+            "{% set ns = namespace(n=0) %}{% for m in messages %}{% for k in range(loop.index0) %}"
+            "{% if messages[k].role == 'user' %}{% set ns.n = ns.n + 1 %}{% endif %}{% endfor %}{% endfor %}{{ ns.n }}"
+        )
+        assert rendered(source, HELLO * 800) == "319600"
+        with pytest.raises(TemplateError, match="too long"):
+            rendered(source.replace("range(loop.index0)", "range(99999)").replace("[k]", "[0]"), HELLO * 50)
 
     def test_long_conversations_are_no_attack(self) -> None:
         text = "é\n" * 500_000

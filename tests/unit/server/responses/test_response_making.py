@@ -91,16 +91,19 @@ def test_what_goes_wrong_is_told_and_stored(events: Sequence[Event | Exception],
     asyncio.run(test())
 
 
+async def note_types(events: AsyncIterator[dict[str, Any]], told: list[str]) -> None:
+    async for event in events:
+        told.append(event["type"])
+
+
 def test_an_end_that_can_not_be_stored_is_not_told(tmp_path: Path) -> None:
     async def test() -> None:
         store = ResponseStore(database := Database(tmp_path / "server.db", max_bytes=1 << 20))
         making = making_in(store)
         await making.create()
-        told = []
-        events = making.write(answer([TextDelta("x" * (2 << 20)), END]))
+        told: list[str] = []
         with pytest.raises(DiskFull):
-            while True:
-                told.append((await anext(events))["type"])
+            await note_types(making.write(answer([TextDelta("x" * (2 << 20)), END])), told)
         assert not ENDINGS & set(told)
         store.close()
         await database.close()
