@@ -9,10 +9,9 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from limpide.core.errors import InvalidParameter
-from limpide.core.hosting import Host
 from limpide.core.receipt import Numerics
 from limpide.hub import LocatedModel
 from limpide.hub.fit import DEFAULT_CONTEXT, look_at, memory_of
@@ -102,7 +101,7 @@ async def serve(
             name = model.info.name
         announce(name)
         config = uvicorn.Config(
-            create_app(cast(Host, pool), settings),
+            create_app(pool, settings),
             log_config=None,
             access_log=False,
             server_header=False,
