@@ -97,9 +97,14 @@ def test_an_end_that_can_not_be_stored_is_not_told(tmp_path: Path) -> None:
         making = making_in(store)
         await making.create()
         told = []
-        with pytest.raises(DiskFull):
+
+        async def follow() -> None:
             async for event in making.write(answer([TextDelta("x" * (2 << 20)), END])):
                 told.append(event["type"])
+
+        with pytest.raises(DiskFull):
+            await follow()
+        assert told
         assert not ENDINGS & set(told)
         store.close()
         await database.close()
