@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+from limpide.backends.entrance import Entrance
 from limpide.backends.local import LocalBackend
 from limpide.backends.stepping import Stepper, Watch
 from limpide.core.errors import EngineStopped
 from limpide.core.events import Event
-from limpide.core.hosting import ANYBODY, Caller, Load, Rendered
+from limpide.core.hosting import ANYBODY, Caller, Embedding, Load, Rendered
 from limpide.core.ports import ChatRequest, ModelInfo, Scored
 from limpide.core.sampling import Sampling
 from limpide.core.shape import Shape
@@ -22,6 +23,7 @@ from limpide.engine.stream import Stream
 
 T = TypeVar("T")
 
+MAX_WAITING = 256
 ENCODERS = 2
 """Threads that render and encode prompts: one long prompt doesn't hold up the short ones."""
 
@@ -32,13 +34,18 @@ class HostedModel:
     Takes the backend over: nobody else may step its engine, and closing this closes it. Close with `aclose`, or with
     `close` where no loop runs; a model that is merely dropped stops computing, too.
 
+    max_waiting: requests that may wait beside those that a batch holds; further ones get Overloaded. Those of callers
+    that are idle are counted apart, so that they keep nobody out.
+
     Raises TokenizerUnavailable for a model that speaks tokens only.
     """
 
-    def __init__(self, backend: LocalBackend) -> None:
+    def __init__(self, backend: LocalBackend, *, max_waiting: int = MAX_WAITING) -> None:
         self._backend = backend
         self._info = backend.info
         self._engine = backend.engine
+        limit = self._engine.load.max_batch + max_waiting
+        self._entrances = {idle: Entrance(limit, partial(self._engine.num_jobs, idle=idle)) for idle in (False, True)}
         self._stepper = Stepper(self._engine, backend.info.name)
         self._encoders = ThreadPoolExecutor(ENCODERS, thread_name_prefix=f"limpide-encode-{backend.info.name}")
         self._identifier = ThreadPoolExecutor(1, thread_name_prefix=f"limpide-hash-{backend.info.name}")
@@ -63,18 +70,22 @@ class HostedModel:
 
     async def chat(self, request: ChatRequest, caller: Caller = ANYBODY) -> HostedRunning:
         """Answer a conversation."""
-        return HostedRunning(self, await self._submit(partial(self._backend.stream, request, caller)))
+        return HostedRunning(self, await self._submit(partial(self._backend.stream, request, caller), caller), caller)
 
     async def complete(
         self, prompt: str | Sequence[int], sampling: Sampling, *, shape: Shape | None = None, caller: Caller = ANYBODY
     ) -> HostedRunning:
         """Continue raw text, or tokens, without a template."""
         submit = partial(self._backend.complete, prompt, sampling, shape=shape, caller=caller)
-        return HostedRunning(self, await self._submit(submit))
+        return HostedRunning(self, await self._submit(submit, caller), caller)
 
     async def score(self, context: str, continuations: Sequence[str], caller: Caller = ANYBODY) -> list[Scored]:
         """Log-likelihood of each continuation after the context."""
-        return await self._result(partial(self._backend.start_scoring, context, continuations, caller))
+        return await self._result(partial(self._backend.start_scoring, context, continuations, caller), caller)
+
+    async def embed(self, texts: Sequence[str | Sequence[int]], caller: Caller = ANYBODY) -> list[Embedding]:
+        """Mean of the last layer's normalised hidden states, scaled to length 1, for each text."""
+        return await self._result(partial(self._backend.start_embedding, texts, caller), caller)
 
     async def tokenize(self, text: str, *, special: bool = False, bos: bool = False) -> list[int]:
         """Text as tokens. special: whether text that looks like a control token becomes one."""
@@ -117,7 +128,7 @@ class HostedModel:
     def _closed(self) -> EngineStopped:
         return EngineStopped(f"{self._info.name} is being closed", hint="ask again, which may load it again")
 
-    async def _submit(self, submit: Callable[[], T]) -> T:
+    async def _submit(self, submit: Callable[[], T], caller: Caller) -> T:
         def then_nudge() -> T:
             if self.stopped:  # while this waited for its turn
                 raise self._closed()
@@ -125,13 +136,19 @@ class HostedModel:
             self._stepper.nudge()
             return submitted
 
-        return await self._encode(then_nudge)
+        with self._entrances[caller.idle]:
+            return await self._encode(then_nudge)
 
-    async def _result(self, submit: Callable[[], Pending[T]]) -> T:
-        pending = await self._submit(submit)
+    def _left(self, caller: Caller) -> None:
+        """A request of the caller's is finished."""
+        self._entrances[caller.idle].left()
+
+    async def _result(self, submit: Callable[[], Pending[T]], caller: Caller) -> T:
+        pending = await self._submit(submit, caller)
         watch = self._stepper.watch(pending.job)
         try:
             await watch.change()
+            self._left(caller)
             return pending.result()
         finally:
             pending.close()
@@ -147,8 +164,9 @@ class HostedModel:
 class HostedRunning:
     """An answer in the making, for the event loop that asked for it."""
 
-    def __init__(self, model: HostedModel, stream: Stream) -> None:
+    def __init__(self, model: HostedModel, stream: Stream, caller: Caller) -> None:
         self._model = model
+        self._caller = caller
         self._stream = stream
         self._stepper = model._stepper
         self._watch: Watch = self._stepper.watch(stream.job)
@@ -165,6 +183,7 @@ class HostedRunning:
         try:
             return next(self._stream)
         except StopIteration:
+            self._model._left(self._caller)
             self._end()
             raise StopAsyncIteration from None
         except Exception:

@@ -23,7 +23,7 @@ from limpide.core.errors import (
     InvalidParameter,
     TokenizerUnavailable,
 )
-from limpide.core.hosting import ANYBODY, Caller, Rendered
+from limpide.core.hosting import ANYBODY, Caller, Embedding, Rendered
 from limpide.core.ports import ChatRequest, ModelInfo, Scored
 from limpide.core.receipt import Numerics, Outcome
 from limpide.core.sampling import Sampling
@@ -306,6 +306,23 @@ class LocalBackend:
         tokenizer = self._texts().tokenizer
         items = [split_continuation(tokenizer, context, each) for each in continuations]
         return self.engine.start_scoring(items, caller)
+
+    def embed(self, texts: Sequence[str | Sequence[int]]) -> list[Embedding]:
+        """Mean of the last layer's normalised hidden states over each text's tokens, scaled to length 1.
+
+        Texts are encoded as for `complete`; tokens are taken as they are. Raises EmptyPrompt, ContextExceeded,
+        InvalidParameter, TokenizerUnavailable, EngineStopped.
+        """
+        return self.start_embedding(texts).wait()
+
+    def start_embedding(
+        self, texts: Sequence[str | Sequence[int]], caller: Caller = ANYBODY
+    ) -> Pending[list[Embedding]]:
+        """Queue what `embed` computes."""
+        items = [self._encode(text) for text in texts]
+        return self.engine.start_embedding(items, caller).map(
+            lambda vectors: [Embedding(tuple(v.tolist()), len(i)) for v, i in zip(vectors, items, strict=True)]
+        )
 
     def score_tokens(self, items: Sequence[tuple[Sequence[int], int]]) -> list[Scored]:
         """Log-likelihood of tokens[start:] after tokens[:start], for each (tokens, start)."""

@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {
     "models": "List, fetch, describe and remove models.",
     "fit": "Say before the download whether, and how fast, a model will run here.",
     "bench": "Measure speed and memory, and how close they are to the machine's limit.",
+    "serve": "Serve models over HTTP, in the form of OpenAI's API.",
     "explain": "Show the page of an error: what it means and what to do.",
 }
 """Command and one line of help. The command's module is limpide.cli.<name>."""

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from limpide.cache import PagedCache
-from limpide.core.errors import ContextExceeded, EngineStopped, InvalidParameter, OutOfMemory
+from limpide.core.errors import ContextExceeded, EmptyPrompt, EngineStopped, InvalidParameter, OutOfMemory
 from limpide.core.hosting import ANYBODY, Caller, Load
 from limpide.core.ports import Scored
 from limpide.engine.calls import Calls
@@ -16,6 +19,7 @@ from limpide.engine.choice import Choice
 from limpide.engine.counters import Counters
 from limpide.engine.output import Output
 from limpide.engine.pending import Pending
+from limpide.engine.pooling import Pooling
 from limpide.engine.receipts import Identity, settle
 from limpide.engine.request import EngineRequest, Model
 from limpide.engine.runner import Runner
@@ -70,6 +74,8 @@ class Engine(Turns):
         self.counters = Counters()
         self._numbers = count()
         self._jobs: dict[Line, Job] = {}
+        self._arriving: set[Job] = set()
+        """Jobs that are posted, and not yet queued."""
         self._state: _State = "between"
 
     @property
@@ -81,6 +87,11 @@ class Engine(Turns):
     def has_work(self) -> bool:
         """Whether a step would do something."""
         return bool(self._inbox or self.scheduler.running or self.scheduler.waiting)
+
+    def num_jobs(self, *, idle: bool) -> int:
+        """Requests that are waiting or running; those of callers that are idle, or all others."""
+        jobs = {*list(self._arriving), *list(self._jobs.values())}
+        return sum(job.caller.idle == idle for job in jobs)
 
     @property
     def load(self) -> Load:
@@ -107,7 +118,7 @@ class Engine(Turns):
         prompt = [int(token) for token in request.prompt]
         self._check_tokens(prompt)
         settled = settle(request, context=self.context, capacity=self.capacity, closing_tokens=closing)
-        job = Job()
+        job = Job(request.caller)
         for index in range(request.sampling.n):
             sampler = Sampler(
                 request.sampling, seed=settled.seed, index=index, prompt=prompt, vocab_size=self._vocab_size
@@ -137,7 +148,7 @@ class Engine(Turns):
                 eos_closes=bool(plan and plan.eos_closes),
             )
             job.sequences.append(choice.sequence)
-        self._queue(job, request.caller)
+        self._queue(job)
         return Stream(self, job, lambda: settled.receipt(self.identity))
 
     def score(self, items: Sequence[tuple[Sequence[int], int]]) -> list[Scored]:
@@ -152,7 +163,7 @@ class Engine(Turns):
         Shared prefixes are computed once, whole blocks of them, and logits only where a token is looked up.
         Raises InvalidParameter unless 0 < start <= len(tokens), ContextExceeded, EngineStopped.
         """
-        job = Job()
+        job = Job(caller)
         scorings: list[Scoring | None] = []
         for tokens, start in items:
             if not 0 < start <= len(tokens):
@@ -164,8 +175,26 @@ class Engine(Turns):
             scoring = Scoring(next(self._numbers), tokens, start, job.count_down)
             scorings.append(scoring)
             job.sequences.append(scoring.sequence)
-        self._queue(job, caller)
+        self._queue(job)
         return Pending(self, job, lambda: [each.result() if each else Scored((), True) for each in scorings])
+
+    def start_embedding(
+        self, items: Sequence[Sequence[int]], caller: Caller = ANYBODY
+    ) -> Pending[list[npt.NDArray[np.float32]]]:
+        """Queue embeddings: for each item's tokens the direction of the mean of their hidden states, float32 [hidden].
+
+        Raises EmptyPrompt, InvalidParameter for a token outside the vocabulary, ContextExceeded, EngineStopped.
+        """
+        job = Job(caller)
+        poolings = []
+        for tokens in items:
+            if not len(tokens):
+                raise EmptyPrompt("a text to embed has no tokens", expected="some text")
+            self._check_known(tokens)
+            poolings.append(Pooling(next(self._numbers), tokens, job.count_down))
+        job.sequences = [pooling.sequence for pooling in poolings]
+        self._queue(job)
+        return Pending(self, job, lambda: [pooling.result() for pooling in poolings])
 
     def abort(self, job: Job, *, tell: bool = False) -> None:
         """End a job where it is. tell: its stream ends with Finished(reason="aborted") for each unfinished choice."""
@@ -234,16 +263,24 @@ class Engine(Turns):
         if ended:
             self._forget(line)
 
-    def _queue(self, job: Job, caller: Caller) -> None:
+    def _queue(self, job: Job) -> None:
+        for line in job.sequences:
+            line.client, line.idle = job.caller.client, job.caller.idle
         job.remaining = len(job.sequences)
         if job.remaining:
-            self._post(lambda: self._add(job))
+            self._arriving.add(job)
+            try:
+                self._post(lambda: self._add(job))
+            except EngineStopped:
+                self._arriving.discard(job)
+                raise
 
     def _add(self, job: Job) -> None:
         for line in job.sequences:
             if not job.cancelled and line not in self._jobs:
                 self._jobs[line] = job
                 self.scheduler.add(line)
+        self._arriving.discard(job)
 
     def _abort(self, job: Job, tell: bool) -> None:
         job.cancelled = True

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from limpide.engine.engine import Engine
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Pending(Generic[T]):
@@ -36,6 +37,10 @@ class Pending(Generic[T]):
         if self.job.error is not None:
             raise self.job.error
         return self._results()
+
+    def map(self, change: Callable[[T], U]) -> Pending[U]:
+        """The same job, with its result in another form."""
+        return Pending(self._engine, self.job, lambda: change(self.result()))  # which holds on to this one
 
     def close(self) -> None:
         """Nobody waits for it any more."""

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from limpide.cache import PagedCache, StepView
+from limpide.engine.pooling import Pooling
 from limpide.engine.request import Model
 from limpide.engine.scheduler import Plan
 from limpide.engine.sequence import Sequence
@@ -56,27 +57,33 @@ class Runner:
         self._cache = cache
 
     def run(self, plan: Plan) -> None:
-        """Compute a plan's tokens and hand every owner the logits that it wants."""
+        """Compute a plan's tokens and hand every owner the logits, or the hidden states, that it wants."""
         with torch.inference_mode():
             batch = Batch(plan, self._cache)
             hidden = self._model.forward(batch.tokens, batch.positions, cast("KVView", batch.view), batch.rows)
             done = 0
             for tile in _tiles(batch.wanted):
                 size = sum(count for _, _, count in tile)
-                logits = self._model.logits(hidden[done : done + size]).numpy()
+                rows = hidden[done : done + size]
                 done += size
+                results = (rows if _pooled(tile[0][0]) else self._model.logits(rows)).numpy()
                 at = 0
                 for sequence, row, count in tile:
-                    position = batch.positions[row].item()
-                    sequence.owner.on_logits(int(position), logits[at : at + count])
+                    position, owner = int(batch.positions[row].item()), sequence.owner
+                    take = owner.on_hidden if isinstance(owner, Pooling) else owner.on_logits
+                    take(position, results[at : at + count])
                     at += count
 
 
 def _tiles(wanted: list[tuple[Sequence, int, int]]) -> list[list[tuple[Sequence, int, int]]]:
-    """The wanted rows in portions of at most LOGITS_TILE."""
+    """The wanted rows in portions: at most LOGITS_TILE for logits, or all of one sequence's hidden states."""
     tiles: list[list[tuple[Sequence, int, int]]] = []
     room = 0
     for sequence, first, total in wanted:
+        if _pooled(sequence):
+            tiles.append([(sequence, first, total)])
+            room = 0
+            continue
         row, left = first, total
         while left:
             if room == 0:
@@ -86,3 +93,7 @@ def _tiles(wanted: list[tuple[Sequence, int, int]]) -> list[list[tuple[Sequence,
             tiles[-1].append((sequence, row, count))
             row, left, room = row + count, left - count, room - count
     return tiles
+
+
+def _pooled(sequence: Sequence) -> bool:
+    return isinstance(sequence.owner, Pooling)

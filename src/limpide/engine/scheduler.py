@@ -6,7 +6,8 @@ import time
 from bisect import insort
 from collections.abc import Iterable
 
-from limpide.cache import BlockTables
+from limpide.cache import BlockTables, Lease
+from limpide.engine.rounds import Rounds
 from limpide.engine.sequence import Sequence
 
 Plan = dict[Sequence, int]
@@ -14,11 +15,15 @@ Plan = dict[Sequence, int]
 
 
 class Scheduler:
-    """Continuous batching with chunked prefill; first come, first served.
+    """Continuous batching with chunked prefill; clients take turns, and each is served first come, first served.
 
     Each step has a budget of tokens. Sequences that decode come first, since people read what they write; what is
-    left of the budget goes to prompts, in order of arrival and in chunks. When the blocks run out, the youngest
-    sequence gives up its own and is computed again later: the oldest always moves on, so all of them end.
+    left of the budget goes to prompts, by rank and in chunks. When the blocks run out, the sequence that ranks last
+    gives up its own and is computed again later: the first always moves on, so all of them end. Nobody who is let in
+    later ranks before one who was let in.
+
+    Idle sequences are computed in steps for which there is nothing else. While there is, they keep their blocks, but
+    give them up, and their places in the batch, to whoever needs them.
 
     A sequence whose next block is being computed by another one in the same step waits for it: a shared prefix is
     computed once, also for requests that arrive together.
@@ -31,12 +36,15 @@ class Scheduler:
         self.waiting: list[Sequence] = []
         self.running: list[Sequence] = []
         self.num_preemptions = 0
+        self._rounds = {False: Rounds(), True: Rounds()}
+        """Those of sequences that are idle, and of all others."""
         self._left = 0
         """Tokens that the step being planned may still take."""
 
     def add(self, sequence: Sequence) -> None:
         """Queue a sequence. Its whole length must fit in the pool."""
-        insort(self.waiting, sequence, key=_arrival)
+        sequence.turn = self._rounds[sequence.idle].draw(sequence.client)
+        insort(self.waiting, sequence, key=_rank)
 
     def remove(self, sequence: Sequence) -> None:
         """Forget a sequence, wherever it is, and give its blocks back."""
@@ -47,12 +55,15 @@ class Scheduler:
             sequence.lease = None
         elif sequence in self.waiting:
             self.waiting.remove(sequence)
+            client, idle = sequence.client, sequence.idle
+            turns = [s.turn for s in self.waiting if (s.client, s.idle) == (client, idle)]
+            self._rounds[idle].withdraw(client, turns)
 
     def reset(self, sequences: Iterable[Sequence]) -> None:
         """Forget the cache and start over with these sequences. For when a step was torn in the middle."""
         self.cache.reset()
         self.running = []
-        self.waiting = sorted(sequences, key=_arrival)
+        self.waiting = sorted(sequences, key=_rank)
         for sequence in self.waiting:
             sequence.lease = None
             sequence.num_computed = 0
@@ -61,14 +72,16 @@ class Scheduler:
         """The next step, with room for it in the cache. Empty when there is nothing to do."""
         plan: Plan = {}
         self._left = self.token_budget
+        idle = self._only_idle
+        active = [sequence for sequence in self.running if sequence.idle == idle]
         short = self.cache.block_size
-        for sequence in list(self.running):
+        for sequence in active:
             if sequence.num_missing <= short:
                 self._continue(sequence, plan)
-        for sequence in list(self.running):
+        for sequence in active:
             if sequence.num_missing > short and sequence.lease is not None:
                 self._continue(sequence, plan)
-        if self.waiting:
+        if self.waiting and self.waiting[0].idle == idle:
             self._admit(plan)
         return plan
 
@@ -82,38 +95,46 @@ class Scheduler:
             if (lease.num_committed + 1) * self.cache.block_size <= sequence.num_computed:
                 self.cache.commit(lease, sequence.tokens, sequence.num_computed)
 
+    @property
+    def _only_idle(self) -> bool:
+        """Whether nobody wants anything at once. Idle sequences rank last."""
+        return all(queue[0].idle for queue in (self.running, self.waiting) if queue)
+
     def _continue(self, sequence: Sequence, plan: Plan) -> None:
-        """Schedule a running sequence, at the cost of the youngest if blocks are short."""
+        """Schedule a running sequence, at the cost of the one that ranks last if blocks are short."""
         if sequence.lease is None:
-            return  # preempted for an older one in this very step
+            return  # preempted for another one in this very step
         count = self._chunk(sequence)
         if count == 0:
             return
         while not self.cache.reserve(sequence.lease, sequence.num_computed + count):
-            youngest = max(self.running, key=_arrival)
-            self._preempt(youngest, plan)
-            if youngest is sequence:
+            last = self.running[-1]
+            self._preempt(last, plan)
+            if last is sequence:
                 return
         plan[sequence] = count
         self._left -= count
 
     def _admit(self, plan: Plan) -> None:
-        """Let waiting sequences in while there are rows, tokens and blocks. Nobody is preempted for a newcomer."""
+        """Let waiting sequences in while there are rows, tokens and blocks.
+
+        Nobody is preempted for a newcomer but who is idle, for one who is not.
+        """
         cache = self.cache
+        idle = self.waiting[0].idle
         pending = {cache.prefix_key(s.lease, s.tokens) for s, n in plan.items() if n > 1 and s.lease is not None}
         admitted: list[Sequence] = []
         for sequence in self.waiting[: 4 * self.max_batch]:  # a long queue for one prefix isn't walked at every step
-            if len(self.running) + len(admitted) >= self.max_batch or self._left == 0:
+            if sequence.idle != idle or self._left == 0 or not self._has_row(sequence, len(admitted)):
                 break
             lease = cache.open()
             computed = cache.extend_from_prefix(lease, sequence.tokens, sequence.logits_from)
             key = cache.prefix_key(lease, sequence.tokens)
-            if cache.share_prefixes and key in pending:
+            useful = (lease.num_committed + 1) * cache.block_size <= sequence.logits_from
+            if cache.share_prefixes and useful and key in pending:
                 cache.close(lease)
                 continue
-            # Each running sequence may soon want one more block: without slack, a newcomer would be thrown out at once.
-            slack = len(self.running) + len(admitted)
-            if cache.blocks_for(len(sequence.tokens)) - lease.num_blocks + slack > cache.num_available and slack:
+            if not self._has_room(sequence, lease, len(admitted)):
                 cache.close(lease)
                 break
             if not cache.reserve(lease, len(sequence.tokens)):
@@ -128,7 +149,29 @@ class Scheduler:
                 pending.add(key)
         for sequence in admitted:
             self.waiting.remove(sequence)
-            insort(self.running, sequence, key=_arrival)
+            insort(self.running, sequence, key=_rank)
+            self._rounds[idle].serve(sequence.client, sequence.turn)
+
+    def _has_row(self, newcomer: Sequence, num_admitted: int) -> bool:
+        """Whether there is a place in the batch, at the cost of an idle sequence if need be."""
+        return len(self.running) + num_admitted < self.max_batch or self._displace(newcomer)
+
+    def _has_room(self, newcomer: Sequence, lease: Lease, num_admitted: int) -> bool:
+        """Whether there are blocks, at the cost of idle sequences if need be."""
+        # Each running sequence may soon want one more block: without slack, a newcomer would be thrown out at once.
+        slack = num_admitted + sum(sequence.idle == newcomer.idle for sequence in self.running)
+        missing = self.cache.blocks_for(len(newcomer.tokens)) - lease.num_blocks
+        while missing + slack > self.cache.num_available:
+            if not self._displace(newcomer):
+                return slack == 0
+        return True
+
+    def _displace(self, newcomer: Sequence) -> bool:
+        """Preempt an idle sequence for one that is not. False if there is none."""
+        if newcomer.idle or not self.running or not self.running[-1].idle:
+            return False
+        self._preempt(self.running[-1], {})
+        return True
 
     def _chunk(self, sequence: Sequence) -> int:
         """How many of the missing tokens fit in the step; a part ends with a full block, so that it can be shared."""
@@ -147,16 +190,18 @@ class Scheduler:
         self.cache.close(sequence.lease)
         sequence.lease = None
         sequence.num_computed = 0
-        insort(self.waiting, sequence, key=_arrival)
+        insort(self.waiting, sequence, key=_rank)
         self.num_preemptions += 1
 
     def check_integrity(self) -> None:
         """AssertionError unless every sequence is in one place and has exactly the blocks that it needs."""
         for name, queue in (("waiting", self.waiting), ("running", self.running)):
-            _require([s.id for s in queue] == sorted({s.id for s in queue}), f"{name} is out of order")
+            _require([_rank(s) for s in queue] == sorted({_rank(s) for s in queue}), f"{name} is out of order")
             _require(not any(s.finished for s in queue), f"a finished sequence is {name}")
         _require(not {s.id for s in self.waiting} & {s.id for s in self.running}, "a sequence is in two queues")
         _require(len(self.running) <= self.max_batch, "the batch is too large")
+        for idle, rounds in self._rounds.items():
+            rounds.check_integrity((s.client, s.turn) for s in self.waiting if s.idle == idle)
         for sequence in self.waiting:
             _require(sequence.lease is None and sequence.num_computed == 0, "a waiting sequence has blocks")
         leases = []
@@ -173,8 +218,8 @@ class Scheduler:
         self.cache.check_integrity(leases)
 
 
-def _arrival(sequence: Sequence) -> int:
-    return sequence.id
+def _rank(sequence: Sequence) -> tuple[bool, int, int]:
+    return sequence.idle, sequence.turn, sequence.id
 
 
 def _require(holds: bool, otherwise: str) -> None:

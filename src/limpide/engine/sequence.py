@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +10,12 @@ import numpy.typing as npt
 from limpide.cache import Lease
 from limpide.core.events import Usage
 
+if TYPE_CHECKING:
+    from limpide.engine.pooling import Pooling
+
 
 class Owner(Protocol):
-    """What a sequence is computed for."""
+    """What a sequence is computed for. `Pooling` is the other kind, which takes hidden states in place of logits."""
 
     torn: bool
     """Set while it changes; still set after an interruption, when it can't be trusted any more."""
@@ -37,23 +40,26 @@ class Sequence:
     __slots__ = (
         "admitted_at",
         "cached_tokens",
+        "client",
         "finished",
         "id",
+        "idle",
         "lease",
         "logits_from",
         "num_computed",
         "owner",
         "tokens",
+        "turn",
     )
 
-    def __init__(self, number: int, tokens: list[int], owner: Owner, logits_from: int) -> None:
+    def __init__(self, number: int, tokens: list[int], owner: Owner | Pooling, logits_from: int) -> None:
         self.id = number
         """Order of arrival."""
         self.tokens = tokens
         self.num_computed = 0
         self.owner = owner
         self.logits_from = logits_from
-        """Logits are wanted after this position and every later one. Positions before it may come from the cache."""
+        """Results are wanted after this position and every later one. Positions before it may come from the cache."""
         self.lease: Lease | None = None
         """Its blocks while it runs; None while it waits."""
         self.cached_tokens: int | None = None
@@ -61,6 +67,12 @@ class Sequence:
         self.admitted_at: float | None = None
         """When it first ran, in seconds of `time.perf_counter`."""
         self.finished = False
+        self.client = ""
+        """Who asked: clients take turns."""
+        self.idle = False
+        """To be computed only when there is nothing else."""
+        self.turn = 0
+        """Its round among those of all clients, see Rounds. The scheduler's to set."""
 
     @property
     def num_missing(self) -> int:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from limpide.core.events import Event, Finished
+from limpide.core.hosting import ANYBODY, Caller
 from limpide.core.receipt import Receipt
 from limpide.engine.choice import Ending
 from limpide.engine.sequence import Sequence
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 class Job:
     """Sequences that were asked for together, and the way back to who asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, caller: Caller = ANYBODY) -> None:
+        self.caller = caller
         self.sequences: list[Sequence] = []
         self.events: deque[Event | Ending] = deque()
         self.remaining = 0

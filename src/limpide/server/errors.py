@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from limpide.core.errors import ContextExceeded, InvalidParameter, LimpideError, NotFound, UnknownModel
+from limpide.core.errors import ContextExceeded, InvalidParameter, InvalidText, LimpideError, NotFound, UnknownModel
 from limpide.server.invalid import describe_invalid
 
 _log = logging.getLogger("limpide.server")
@@ -58,7 +58,7 @@ Form = Callable[[Problem], dict[str, Any]]
 def openai_form(problem: Problem) -> dict[str, Any]:
     """OpenAI's error body."""
     error = {"message": problem.message, "type": problem.type, "param": problem.param, "code": problem.code}
-    return {"error": error}
+    return {"error": {name: text and _writable(text) for name, text in error.items()}}
 
 
 FORMS: dict[str, Form] = {}
@@ -67,6 +67,8 @@ FORMS: dict[str, Form] = {}
 
 def problem_of(error: Exception) -> Problem:
     """What to tell of an error. Of an unexpected one, nothing but that it happened."""
+    if isinstance(error, UnicodeEncodeError):  # the schema itself stumbles over it where it compares texts
+        error = InvalidText("a text of the request holds half of a character, a lone surrogate")
     if isinstance(error, LimpideError):
         status = error.http_status
         slug = error.slug.replace("-", "_")
@@ -95,7 +97,7 @@ def form_for(path: str) -> Form:
 
 def log_unexpected(error: Exception) -> None:
     """Log what is our fault, with its traceback; nothing of what the client sent but what that shows."""
-    if not isinstance(error, LimpideError | RequestValidationError | HTTPException):
+    if not isinstance(error, LimpideError | RequestValidationError | HTTPException | UnicodeEncodeError):
         _log.error("unexpected error", exc_info=error)
 
 
@@ -109,9 +111,14 @@ def install(app: FastAPI) -> None:
     async def nobody(_: Request, __: Exception) -> Response:
         return Response(status_code=CLIENT_LEFT)
 
-    for kind in (LimpideError, RequestValidationError, HTTPException, Exception):
+    for kind in (LimpideError, RequestValidationError, HTTPException, UnicodeEncodeError, Exception):
         app.add_exception_handler(kind, answer)
     app.add_exception_handler(ClientDisconnect, nobody)
+
+
+def _writable(text: str) -> str:
+    """Messages quote what came, and that may hold halves of characters."""
+    return text.encode(errors="replace").decode()
 
 
 def _type(status: int) -> str:

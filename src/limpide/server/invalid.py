@@ -14,7 +14,7 @@ _CODES = {
     "unsupported_field": "unsupported_parameter",
     "json_invalid": "invalid_json",
 }
-_OWN = ("unknown_field", "unsupported_field", "contradiction", "value_error")
+_OWN = ("unknown_field", "unsupported_field", "contradiction", "half_character", "value_error")
 """Kinds of error whose message is ours and says it all."""
 
 

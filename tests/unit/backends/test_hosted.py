@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from limpide.backends.bytes import BOS
+from limpide.backends.entrance import UNKNOWN_RETRY, Entrance
 from limpide.backends.fake import FakeBackend
 from limpide.backends.hosted import HostedModel
 from limpide.backends.local import LocalBackend
-from limpide.core.errors import ContextExceeded, EmptyPrompt, EngineStopped, InvalidParameter
+from limpide.core.errors import ContextExceeded, EmptyPrompt, EngineStopped, InvalidParameter, Overloaded
 from limpide.core.events import Event, Finished, TextDelta, ThinkingDelta
-from limpide.core.hosting import Running
+from limpide.core.hosting import Caller, Running
 from limpide.core.messages import conversation
 from limpide.core.ports import ChatRequest
 from limpide.core.sampling import Sampling
@@ -31,9 +32,9 @@ def host() -> Iterator[Host]:
     made: list[FakeBackend] = []
     models: list[HostedModel] = []
 
-    def build(reply: Any = "Paris, of course.", **options: Any) -> HostedModel:
+    def build(reply: Any = "Paris, of course.", *, max_waiting: int = 99, **options: Any) -> HostedModel:
         made.append(FakeBackend(reply, **options))
-        models.append(HostedModel(made[-1]))
+        models.append(HostedModel(made[-1], max_waiting=max_waiting))
         return models[-1]
 
     yield build
@@ -263,6 +264,70 @@ def test_scores_and_renderings_are_those_of_the_backend(host: Host) -> None:
         assert rendered.text == "<|user|>Hé?<|end|><|assistant|>"
 
     run(work())
+
+
+def test_embeddings_come_with_their_counts(host: Host) -> None:
+    model = host("Paris")
+
+    async def work() -> None:
+        first, second = await model.embed(["ab", [1, 2, 3]])
+        assert (first.tokens, second.tokens) == (len(FakeBackend().tokenizer.encode("ab", bos=True)), 3)
+        assert first.values == (1.0,), "a scripted model's hidden state is one number"
+        with pytest.raises(EmptyPrompt):
+            await model.embed(["ab", ""])
+        assert model.load.tokens_computed["prompt"] == first.tokens + second.tokens
+
+    run(work())
+
+
+def test_a_full_queue_refuses_others_and_lets_them_in_later(host: Host) -> None:
+    gate = Gate()
+    model = host(script=gate, chat=False, max_batch=2, max_waiting=3)
+    sampling, batch = Sampling(max_tokens=4), Caller("batches", idle=True)
+
+    async def work() -> None:
+        accepted = [await model.complete(f"{number}?", sampling) for number in range(5)]
+        with pytest.raises(Overloaded) as caught:
+            await model.complete("f?", sampling)
+        assert caught.value.retry_after == UNKNOWN_RETRY
+        with pytest.raises(Overloaded):
+            await model.score("a", ["b"])
+        accepted.append(await model.complete("idle?", sampling, caller=batch))
+        gate.permits.release(1000)
+        for events in await asyncio.gather(*map(read, accepted)):
+            assert text(events) == "....", "who was let in is served"
+        assert text(await read(await model.complete("f?", sampling))) == "...."
+
+    run(work())
+
+
+def test_whoever_gives_up_makes_room(host: Host) -> None:
+    gate = Gate()
+    model = host(script=gate, chat=False, max_batch=1, max_waiting=0)
+
+    async def work() -> None:
+        running = await model.complete("a?", Sampling())
+        await gate.reached()
+        await running.aclose()
+        gate.permits.release(1000)
+        while model.load.running:
+            await asyncio.sleep(0)
+        await read(await model.complete("b?", Sampling(max_tokens=2)))
+
+    run(work())
+
+
+@pytest.mark.parametrize(("each", "expected"), [(0.01, 1), (2.0, 20), (100.0, 60)])
+def test_when_to_ask_again_is_taken_from_the_pace(each: float, expected: int) -> None:
+    now = [0.0]
+    entrance = Entrance(10, lambda: 10, clock=lambda: now[0])
+    for _ in range(50):
+        entrance.left()
+        now[0] += each
+    now[0] -= each
+    with pytest.raises(Overloaded) as caught, entrance:
+        pass
+    assert caught.value.retry_after == expected
 
 
 def test_a_hash_that_takes_long_holds_nobody_else_up(host: Host) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from limpide.cache import BlockTables
+from limpide.core.events import Usage
 from limpide.engine.scheduler import Plan, Scheduler
 from limpide.engine.sequence import Sequence
 
@@ -16,6 +17,7 @@ SIZE = 4
 
 class Nobody:
     torn = False
+    usage = Usage(0, 0, 0, 0)
 
     def on_logits(self, position: int, logits: object) -> None: ...
 
@@ -23,8 +25,10 @@ class Nobody:
         return False
 
 
-def sequence(number: int, tokens: list[int]) -> Sequence:
-    return Sequence(number, list(tokens), Nobody(), logits_from=len(tokens) - 1)
+def sequence(number: int, tokens: list[int], client: str = "", *, idle: bool = False) -> Sequence:
+    line = Sequence(number, list(tokens), Nobody(), logits_from=len(tokens) - 1)
+    line.client, line.idle = client, idle
+    return line
 
 
 def scheduler(num_blocks: int = 64, *, max_batch: int = 4, token_budget: int = 16) -> Scheduler:
@@ -115,7 +119,7 @@ def test_order_of_arrival_is_kept() -> None:
     lines = [sequence(i, [i] * 5) for i in range(5)]
     for line in reversed(lines):
         s.add(line)
-    assert list(s.schedule()) == lines[:2]
+    assert list(s.schedule()) == lines[:2:-1]
 
 
 def test_the_cache_is_used_up_to_the_token_whose_logits_are_wanted() -> None:
@@ -143,7 +147,7 @@ def test_after_a_reset_all_work_is_still_there() -> None:
 
 
 class Traffic(RuleBasedStateMachine):
-    """Requests come, decode, force tokens, end and are aborted, on a pool that is too small for all of them."""
+    """Requests of several clients come, decode, force tokens, end and are aborted, on a pool too small for them."""
 
     @initialize(num_blocks=st.integers(6, 30), budget=st.integers(1, 40), batch=st.integers(1, 5))
     def start(self, num_blocks: int, budget: int, batch: int) -> None:
@@ -152,9 +156,11 @@ class Traffic(RuleBasedStateMachine):
         self.count = 0
         self.alive: list[Sequence] = []
 
-    @rule(tokens=st.lists(st.integers(0, 1), min_size=1, max_size=24))
-    def arrive(self, tokens: list[int]) -> None:
-        line = sequence(self.count, tokens)
+    @rule(
+        tokens=st.lists(st.integers(0, 1), min_size=1, max_size=24), client=st.sampled_from("abc"), idle=st.booleans()
+    )
+    def arrive(self, tokens: list[int], client: str, idle: bool) -> None:
+        line = sequence(self.count, tokens, client, idle=idle)
         self.count += 1
         self.alive.append(line)
         self.scheduler.add(line)
@@ -165,9 +171,11 @@ class Traffic(RuleBasedStateMachine):
         plan = self.scheduler.schedule()
         assert plan, "there is work, and nothing is done"
         assert sum(plan.values()) <= self.scheduler.token_budget
-        oldest = min(self.alive, key=lambda line: line.id)
-        if self.scheduler.running[0] is oldest and sum(plan.values()) < self.scheduler.token_budget:
-            assert oldest in plan
+        first = min(self.alive, key=lambda line: (line.idle, line.turn, line.id))
+        if self.scheduler.running[0] is first and sum(plan.values()) < self.scheduler.token_budget:
+            assert first in plan
+        assert len({line.idle for line in plan}) == 1
+        assert next(iter(plan)).idle == all(line.idle for line in self.alive)
         assert all(0 < n <= line.num_missing for line, n in plan.items())
         for line, n in plan.items():
             assert line.lease is not None

@@ -59,6 +59,7 @@ async def _frames(answer: Answering, chunks: ChatChunks) -> Frames:
         for chunk in chunks.push(event):
             yield frame(chunk.as_json())
     chunks.ends.check()
+    await answer.aclose()  # who has read [DONE] may rely on it that nothing is held any more
     yield DONE
 
 

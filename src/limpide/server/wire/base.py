@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.responses import Response
 
@@ -45,10 +45,13 @@ class Ask(BaseModel):
                     {"field": name, "why": cls.UNSUPPORTED[name]},
                 )
             near = get_close_matches(str(name), [*known, *cls.UNSUPPORTED], n=1)
-            hint = f"\nTry: did you mean {near[0]}?" if near else ""
+            hint = f"\nTry: did you mean {near[0]}?" if near else f"\nExpected: {', '.join(sorted(known))}"
             raise PydanticCustomError(
                 "unknown_field", "there is no field {field} here{hint}", {"field": str(name)[:80], "hint": hint}
             )
+        for name, item in value.items():
+            if not all(map(_is_text, item if isinstance(item, list) else (item,))):
+                raise PydanticCustomError("half_character", "{field} holds half of a character", {"field": name})
         return {name: item for name, item in value.items() if name not in cls.UNSUPPORTED}
 
     def unused(self, prefix: str = "") -> dict[str, Outcome]:
@@ -79,6 +82,17 @@ def plain(value: Any) -> Any:
     return value.model_dump(exclude_unset=True, by_alias=True) if isinstance(value, BaseModel) else value
 
 
+def _is_text(value: object) -> bool:
+    """JSON can spell halves of characters (surrogates), which no encoding can write. True for all that is no string."""
+    if not isinstance(value, str) or value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _writable(value: _T) -> _T:
     """JSON is read more generously than it may be written: NaN and halves of characters must not come further."""
     try:
@@ -88,5 +102,12 @@ def _writable(value: _T) -> _T:
     return value
 
 
+def _whole(value: object) -> object:
+    """JSON has one kind of numbers, and 3.0 is a whole one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""A whole number, however it is written."""
 JsonData = Annotated[dict[str, Any], AfterValidator(_writable)]
 """Any JSON object."""

@@ -12,7 +12,7 @@ from limpide.core.ports import ChatRequest
 from limpide.core.receipt import Outcome
 from limpide.core.sampling import MAX_LOGPROBS, Sampling
 from limpide.core.thinking import Thinking
-from limpide.server.wire.base import Ask, JsonData
+from limpide.server.wire.base import Ask, JsonData, Whole
 from limpide.server.wire.content import AnyMessage, read_messages
 from limpide.server.wire.response_format import ResponseFormat, format_outcomes, read_format
 from limpide.server.wire.sampling import SamplingFields, TokenLimit
@@ -65,7 +65,7 @@ class ChatCompletionRequest(SamplingFields, ThinkingFields):
     max_completion_tokens: TokenLimit | None = None
     """Limit of thinking and answer together. Default: what the context leaves."""
     logprobs: bool | None = None
-    top_logprobs: Annotated[int, Field(ge=0, le=MAX_LOGPROBS)] | None = None
+    top_logprobs: Annotated[Whole, Field(ge=0, le=MAX_LOGPROBS)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     tools: Tools | None = None

@@ -10,6 +10,7 @@ from limpide.core.errors import InvalidParameter
 from limpide.core.receipt import Outcome
 from limpide.core.sampling import MAX_CHOICES, MAX_LOGPROBS, Sampling
 from limpide.core.shape import Shape
+from limpide.server.wire.base import Whole
 from limpide.server.wire.chat_request import StreamOptions
 from limpide.server.wire.response_format import ResponseFormat, format_outcomes, read_format
 from limpide.server.wire.sampling import SamplingFields, TokenId, TokenLimit
@@ -38,11 +39,11 @@ class CompletionRequest(SamplingFields):
         | Annotated[list[Tokens], Field(min_length=1, max_length=MAX_CHOICES)]
     )
     max_tokens: TokenLimit | None = None
-    best_of: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
+    best_of: Annotated[Whole, Field(ge=1, le=MAX_CHOICES)] | None = None
     """Write so many, return the `n` whose tokens were the most likely."""
     echo: bool | None = None
     """Put the prompt in front of the answer."""
-    logprobs: Annotated[int, Field(ge=0, le=MAX_LOGPROBS)] | None = None
+    logprobs: Annotated[Whole, Field(ge=0, le=MAX_LOGPROBS)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     response_format: ResponseFormat | None = None

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from limpide.core.messages import Message, ToolCall
 from limpide.core.receipt import Outcome
-from limpide.server.wire.base import Ask, JsonData
+from limpide.server.wire.base import Ask, JsonData, Whole
 
 NO_NAME = "chat templates have no place for the name of a speaker"
 CACHED_ANYWAY = "prefixes are kept and shared without being asked to"
@@ -79,7 +79,7 @@ class CallMade(Ask):
     id: Annotated[str, StringConstraints(min_length=1)]
     type: Literal["function"] = "function"
     function: FunctionCalled
-    index: int | None = None
+    index: Whole | None = None
     """Its place in a stream, as some clients keep it; the order of the list counts."""
 
 

@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints
 
 from limpide.core.errors import InvalidParameter
 from limpide.core.hosting import Embedding
-from limpide.server.wire.base import Ask, Reply
+from limpide.server.wire.base import Ask, Reply, Whole
 from limpide.server.wire.completion_request import Tokens
 
 MAX_INPUTS = 2048
@@ -34,7 +34,7 @@ class EmbeddingRequest(Ask):
     )
     encoding_format: Literal["float", "base64"] | None = None
     """Numbers, or little-endian float32 in base64."""
-    dimensions: Annotated[int, Field(ge=1)] | None = None
+    dimensions: Annotated[Whole, Field(ge=1)] | None = None
     """Only what the model has: its directions can't be shortened."""
     user: str | None = None
 

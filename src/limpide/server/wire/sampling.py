@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from limpide.core.receipt import Outcome
 from limpide.core.sampling import MAX_CHOICES, MAX_STOPS
-from limpide.server.wire.base import Ask
+from limpide.server.wire.base import Ask, Whole
 
 MAX_SEED = 2**63 - 1
 MAX_TOKEN = 2**31 - 1
@@ -16,8 +16,12 @@ OPENAI_DEFAULTS = {"temperature": 1.0, "top_p": 1.0, "n": 1}
 
 Stop = Annotated[str, StringConstraints(min_length=1)]
 Bias = Annotated[float, Field(ge=-100, le=100)]
-TokenId = Annotated[int, Field(ge=0, le=MAX_TOKEN)]
-TokenLimit = Annotated[int, Field(ge=1, le=MAX_TOKEN)]
+Biases = Annotated[
+    dict[Annotated[str, StringConstraints(pattern=r"^[0-9]{1,10}$")], Bias],
+    Field(json_schema_extra={"additionalProperties": False}),
+]
+TokenId = Annotated[Whole, Field(ge=0, le=MAX_TOKEN)]
+TokenLimit = Annotated[Whole, Field(ge=1, le=MAX_TOKEN)]
 
 
 class SamplingFields(Ask):
@@ -27,7 +31,7 @@ class SamplingFields(Ask):
     """Default: the first of `/v1/models`."""
     temperature: Annotated[float, Field(ge=0, le=100)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    top_k: Annotated[int, Field(ge=0, le=MAX_TOKEN)] | None = None
+    top_k: Annotated[Whole, Field(ge=0, le=MAX_TOKEN)] | None = None
     """Ours. 0 keeps all tokens."""
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     """Ours. Keep tokens at least this share as likely as the most likely one."""
@@ -35,10 +39,11 @@ class SamplingFields(Ask):
     """Ours."""
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    logit_bias: dict[Annotated[str, StringConstraints(pattern=r"^[0-9]{1,10}$")], Bias] | None = None
+    logit_bias: Biases | None = None
+    """By token id, in digits."""
     stop: Stop | Annotated[list[Stop], Field(max_length=MAX_STOPS)] | None = None
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
-    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
+    seed: Annotated[Whole, Field(ge=0, le=MAX_SEED)] | None = None
+    n: Annotated[Whole, Field(ge=1, le=MAX_CHOICES)] | None = None
     ignore_eos: bool | None = None
     """Ours. Go on after the end of turn: for benchmarks only."""
 

@@ -8,10 +8,10 @@ from pydantic import Field
 
 from limpide.core.thinking import Thinking
 from limpide.server import thinking_fields as dial
-from limpide.server.wire.base import Ask
+from limpide.server.wire.base import Ask, Whole
 
 EffortName = Literal["none", "off", "minimal", "low", "medium", "high", "xhigh", "max"]
-Budget = Annotated[int, Field(ge=0, le=dial.MAX_BUDGET)]
+Budget = Annotated[Whole, Field(ge=0, le=dial.MAX_BUDGET)]
 
 
 class ReasoningField(Ask):

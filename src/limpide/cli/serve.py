@@ -1,0 +1,152 @@
+"""`limpide serve [MODEL…]`: the API that people already call, on a model they own."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from limpide.cli.options import (
+    ContextOption,
+    LicenceOption,
+    NumericsChoice,
+    NumericsOption,
+    OfflineOption,
+    ThinkOption,
+    ThreadsOption,
+)
+from limpide.cli.progress import watch
+from limpide.cli.running import PanelCommand
+from limpide.cli.terminal import note
+from limpide.core.errors import InvalidParameter
+from limpide.core.thinking import Thinking
+from limpide.hub import DEFAULT_MODEL
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+SERVER = "Server"
+
+
+@app.command(cls=PanelCommand)
+def serve(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL]…",
+            envvar="LIMPIDE_MODEL",
+            help="Names of `limpide models list`, .gguf files, folders, hf:org/name[:file]; the first is the default.",
+            show_default=DEFAULT_MODEL,
+        ),
+    ] = None,
+    host: Annotated[
+        str,
+        typer.Option(envvar="LIMPIDE_HOST", metavar="ADDRESS", help="Where to listen.", rich_help_panel=SERVER),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int,
+        typer.Option(
+            "--port",
+            "-p",
+            envvar="LIMPIDE_PORT",
+            min=0,
+            max=65535,
+            metavar="N",
+            help="0 takes any that is free.",
+            rich_help_panel=SERVER,
+        ),
+    ] = 8000,
+    max_batch: Annotated[
+        int,
+        typer.Option(
+            envvar="LIMPIDE_MAX_BATCH",
+            min=1,
+            max=1024,
+            metavar="N",
+            help="Answers that a model writes at once.",
+            rich_help_panel=SERVER,
+        ),
+    ] = 32,
+    idle: Annotated[
+        float | None,
+        typer.Option(
+            envvar="LIMPIDE_IDLE",
+            min=1,
+            metavar="SECONDS",
+            help="Unload a model that nobody used for so long.",
+            rich_help_panel=SERVER,
+            show_default=False,
+        ),
+    ] = None,
+    drain: Annotated[
+        float,
+        typer.Option(
+            envvar="LIMPIDE_DRAIN",
+            min=0,
+            metavar="SECONDS",
+            help="How long running answers may take at the end.",
+            rich_help_panel=SERVER,
+        ),
+    ] = 30.0,
+    think: ThinkOption = "off",
+    numerics: NumericsOption = NumericsChoice.FAST,
+    context: ContextOption = None,
+    threads: ThreadsOption = None,
+    offline: OfflineOption = False,
+    accept_licence: LicenceOption = None,
+) -> None:
+    """Serve models over HTTP, in the form of OpenAI's API: a base URL changes, the code does not.
+
+    Further models are loaded when they are asked for. --think is the dial's position for requests that don't turn it.
+    Ctrl-C and SIGTERM let running answers come to their end.
+
+    \b
+    Examples:
+      limpide serve
+      limpide serve smollm2-135m ./model.gguf --port 8080
+    """
+    check_address(host)
+    position = str(Thinking.parse(think))
+    from limpide.cli.serving import Loading, listen, pool_of, run
+    from limpide.hub import resolve
+    from limpide.server.settings import ServerSettings
+
+    with listen(host, port) as listening:  # before anything is fetched or loaded for nothing
+        url = _url(host, int(listening.getsockname()[1]))
+        licences = frozenset(accept_licence or ())
+        with watch() as progress:
+            located = [
+                (each, resolve(each, offline=offline, accept_licences=licences, progress=progress))
+                for each in models or [DEFAULT_MODEL]
+            ]
+        if threads is not None:
+            import torch
+
+            torch.set_num_threads(threads)
+        logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+        pool = pool_of(located, Loading(numerics.value, context, max_batch, offline), idle_seconds=idle)
+        settings = ServerSettings(default_think=position, drain_seconds=drain)
+        run(pool, settings, listening, lambda name: _announce(url, name))
+
+
+def check_address(host: str) -> None:
+    """Raises InvalidParameter for an address that others can reach: so far nobody is asked for a key."""
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = host == "localhost"
+    if not loopback:
+        raise InvalidParameter("host", host, "an address of this machine alone, such as 127.0.0.1")
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _announce(url: str, model: str) -> None:
+    """Where to go, on stdout, and what to try there."""
+    print(f"{url}/v1", flush=True)
+    body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
+    note(f"{model} is ready. Ctrl-C ends it. Try:")
+    note(f"  curl {url}/v1/chat/completions -H 'Content-Type: application/json' \\\n    -d '{body}'")

@@ -1,0 +1,121 @@
+"""Models, application and socket put together, and run until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from limpide.core.errors import InvalidParameter
+from limpide.core.hosting import Host
+from limpide.core.receipt import Numerics
+from limpide.hub import LocatedModel
+from limpide.hub.fit import DEFAULT_CONTEXT, look_at, memory_of
+from limpide.hub.machine import memory
+from limpide.server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from limpide.backends.local import LocalBackend
+    from limpide.backends.pool import ModelPool, Source
+
+_MEMORY_SHARE = 0.9
+"""Of the memory that is available when the server starts, how much models may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """How every model is loaded."""
+
+    numerics: Numerics
+    context: int | None
+    max_batch: int
+    offline: bool
+
+
+def pool_of(models: Sequence[tuple[str, LocatedModel]], loading: Loading, *, idle_seconds: float | None) -> ModelPool:
+    """A host over models that are on this machine, each with the reference by which it was asked for."""
+    from limpide.backends.pool import ModelPool
+
+    sources = [_source(reference, located, loading) for reference, located in models]
+    available = memory()[1]
+    return ModelPool(sources, memory=int(available * _MEMORY_SHARE), idle_seconds=idle_seconds)
+
+
+def _source(reference: str, located: LocatedModel, loading: Loading) -> Source:
+    from limpide.backends.pool import Source
+
+    def load() -> LocalBackend:
+        from limpide.backends.local import LocalBackend
+
+        return LocalBackend.open(
+            located.path,
+            name=located.name,
+            numerics=loading.numerics,
+            context=loading.context,
+            max_batch=loading.max_batch,
+            licence=located.licence,
+            sha256=located.sha256,
+            dialect=located.entry.dialect if located.entry else None,
+        )
+
+    def need() -> int:
+        candidate = look_at(reference, offline=loading.offline)
+        context = loading.context or min(DEFAULT_CONTEXT, candidate.context or DEFAULT_CONTEXT)
+        return memory_of(candidate, context=context, numerics=loading.numerics).total
+
+    return Source(located.name, load, need, created=int(located.path.stat().st_mtime))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises InvalidParameter if that can't be had."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=512)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise InvalidParameter(
+                "port", port, "a port that nobody listens on", hint=f"--port {port + 1}, or 0 for any that is free"
+            ) from None
+        raise InvalidParameter("host", host, f"an address of this machine ({error.strerror})") from None
+
+
+async def serve(
+    pool: ModelPool, settings: ServerSettings, listening: socket.socket, announce: Callable[[str], None]
+) -> None:
+    """Load the default model, say where the server is, and serve until SIGINT or SIGTERM; then drain.
+
+    What stands in the way of loading the default model is raised before anything is served.
+    """
+    import uvicorn
+
+    from limpide.server.app import create_app
+
+    # Before uvicorn's handlers are there and after they are gone, SIGTERM is an orderly end, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        async with pool.use() as model:
+            name = model.info.name
+        announce(name)
+        config = uvicorn.Config(
+            create_app(cast(Host, pool), settings),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            ws="none",
+            timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
+        )
+        await uvicorn.Server(config).serve(sockets=[listening])
+    except BaseException:
+        await pool.drain(0)
+        raise
+
+
+def run(pool: ModelPool, settings: ServerSettings, listening: socket.socket, announce: Callable[[str], None]) -> None:
+    """`serve`, in a loop of its own."""
+    asyncio.run(serve(pool, settings, listening, announce))

@@ -1,0 +1,58 @@
+"""Hosts of scripted models, and servers in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+from limpide.backends.local import LocalBackend
+from limpide.backends.pool import ModelPool, Source
+from limpide.core.hosting import Host
+from limpide.server.app import create_app
+from limpide.server.settings import ServerSettings
+
+
+class FakeHost(ModelPool):
+    """Scripted models by name. Belongs to the first loop that uses it."""
+
+    def __init__(self, **backends: LocalBackend) -> None:
+        self.backends = backends
+        self.engines = [backend.engine for backend in backends.values()]
+        sources = [Source(name, lambda b=b: b, lambda: 0, 1_700_000_000) for name, b in backends.items()]  # type: ignore[misc]
+        super().__init__(sources, memory=1)
+
+    def check(self) -> None:
+        """Nothing is held any more. Closes the models."""
+        for backend, engine in zip(self.backends.values(), self.engines, strict=True):
+            backend.close()
+            engine.check_integrity()
+            assert not engine.cache.leases
+
+
+@contextmanager
+def serving(host: Host, settings: ServerSettings | None = None) -> Iterator[str]:
+    """The URL of a server in a thread, stopped in the end as SIGTERM would."""
+    config = uvicorn.Config(create_app(host, settings), port=0, log_config=None, lifespan="on", ws="none")
+    server = uvicorn.Server(config)
+    ready = threading.Event()
+    startup = server.startup
+
+    async def announced(sockets: Any = None) -> None:
+        await startup(sockets)
+        ready.set()
+
+    server.startup = announced  # type: ignore[method-assign]
+    thread = threading.Thread(target=asyncio.run, args=[server.serve()])
+    thread.start()
+    try:
+        assert ready.wait(30)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(60)
+        assert not thread.is_alive()

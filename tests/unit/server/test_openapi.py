@@ -1,0 +1,123 @@
+"""The OpenAPI document says what the server does, and schemathesis finds nothing that contradicts it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.config import SchemathesisConfig
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+from scripted_hosts import FakeHost
+
+from limpide.backends.fake import FakeBackend
+from limpide.server.app import create_app
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+    unsupported_method,
+]
+
+
+def document() -> dict[str, Any]:
+    host = FakeHost(fake=FakeBackend())
+    try:
+        return create_app(host).openapi()
+    finally:
+        host.check()
+
+
+DOCUMENT = document()
+OPERATIONS = [
+    (method.upper(), path, mode)
+    for path, item in DOCUMENT["paths"].items()
+    for method, operation in item.items()
+    for mode in GenerationMode
+    if mode is GenerationMode.POSITIVE or "requestBody" in operation  # what takes nothing can't be given wrong things
+]
+
+
+def test_every_operation_says_what_it_returns_and_how_it_fails() -> None:
+    for path, item in DOCUMENT["paths"].items():
+        for operation in item.values():
+            assert operation["summary"]
+            assert operation["description"], path
+            assert "422" not in operation["responses"]
+            for status, response in operation["responses"].items():
+                schema = response["content"]["application/json"]["schema"]
+                assert "$ref" in schema, (path, status)
+                if status != "200":
+                    assert schema["$ref"].endswith("/ErrorReply")
+
+
+def test_the_chunks_of_streams_are_described() -> None:
+    assert "ChatChunk" in DOCUMENT["components"]["schemas"]
+    for reference in _references(DOCUMENT):
+        assert reference.rpartition("/")[2] in DOCUMENT["components"]["schemas"], reference
+
+
+def test_bodies_are_closed() -> None:
+    schema = DOCUMENT["components"]["schemas"]["ChatCompletionRequest"]
+    assert schema["additionalProperties"] is False
+    assert schema["required"] == ["messages"]
+    assert schema["properties"].keys() > {"reasoning_effort", "top_k", "response_format", "tools"}
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for item in value.values():
+            yield from _references(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _references(item)
+
+
+def open_ai_form(ctx: Any, response: Any, case: Any) -> None:
+    """Every error has OpenAI's body."""
+    if response.status_code >= 400:
+        error = response.json()["error"]
+        assert error.keys() == {"message", "type", "param", "code"}
+        assert error["message"]
+
+
+@pytest.mark.parametrize(("method", "path", "mode"), OPERATIONS, ids=str)
+def test_whatever_comes_is_answered_as_the_document_says(
+    fake_host: Any, serve: Callable[..., httpx.Client], method: str, path: str, mode: GenerationMode
+) -> None:
+    client = serve(fake_host("yes", model_context=512))
+    config = SchemathesisConfig()
+    config.projects.default.generation.update(modes=[mode])
+    schema = schemathesis.openapi.from_dict(DOCUMENT, config=config)
+    operation = schema[path][method]
+    bounded = settings(
+        max_examples=20,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+    @bounded
+    @given(operation.as_strategy(generation_mode=mode))
+    def probe(case: Any) -> None:
+        case.call_and_validate(base_url=str(client.base_url).rstrip("/"), checks=[*CHECKS, open_ai_form], timeout=20)
+
+    probe()
