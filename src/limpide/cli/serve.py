@@ -110,6 +110,7 @@ def serve(
     position = str(Thinking.parse(think))
     from limpide.cli.serving import Loading, listen, pool_of, run
     from limpide.hub import resolve
+    from limpide.hub.places import state_dir
     from limpide.server.settings import ServerSettings
 
     with listen(host, port) as listening:  # before anything is fetched or loaded for nothing
@@ -126,7 +127,7 @@ def serve(
             torch.set_num_threads(threads)
         logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
         pool = pool_of(located, Loading(numerics.value, context, max_batch, offline), idle_seconds=idle)
-        settings = ServerSettings(default_think=position, drain_seconds=drain)
+        settings = ServerSettings(default_think=position, drain_seconds=drain, database=state_dir() / "server.db")
         run(pool, settings, listening, lambda name: _announce(url, name))
 
 
