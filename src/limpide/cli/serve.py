@@ -125,6 +125,7 @@ def serve(
     position = str(Thinking.parse(think))
     from limpide.cli.serving import Loading, listen, pool_of, run
     from limpide.hub import resolve
+    from limpide.hub.places import state_dir
     from limpide.server.settings import ServerSettings
 
     with listen(host, port) as listening:  # before anything is fetched or loaded for nothing
@@ -140,7 +141,7 @@ def serve(
 
             torch.set_num_threads(threads)
         pool = pool_of(located, Loading(numerics.value, context, max_batch, offline), idle_seconds=idle)
-        settings = ServerSettings(default_think=position, drain_seconds=drain)
+        settings = ServerSettings(default_think=position, drain_seconds=drain, database=state_dir() / "server.db")
         run(pool, settings, guard, listening, lambda name: _announce(url, name))
 
 

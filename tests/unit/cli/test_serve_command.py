@@ -17,13 +17,13 @@ from limpide.cli.serving import listen
 from limpide.core.errors import InvalidParameter
 
 
-def test_serves_says_where_and_drains(smollm2_path: Path) -> None:
+def test_serves_says_where_and_drains(smollm2_path: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "limpide", "serve", str(smollm2_path), "--port", "0", "--offline", "--context", "512"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "LIMPIDE_THINK": "off"},
+        env={**os.environ, "LIMPIDE_THINK": "off", "XDG_STATE_HOME": str(tmp_path)},
     )
     try:
         assert process.stdout is not None
@@ -32,6 +32,9 @@ def test_serves_says_where_and_drains(smollm2_path: Path) -> None:
         assert url.endswith("/v1")
         [model] = httpx.get(f"{url}/models").json()["data"]
         assert (model["id"], model["limpide"]["context"]) == (smollm2_path.stem, 512)
+        kept = httpx.post(f"{url}/responses", json={"input": "hi", "max_output_tokens": 5}, timeout=60).json()
+        assert httpx.get(f"{url}/responses/{kept['id']}").json() == kept
+        assert (tmp_path / "limpide" / "server.db").stat().st_mode & 0o777 == 0o600
         body = {"messages": [{"role": "user", "content": "Count to one hundred."}], "stream": True, "max_tokens": 60}
         with httpx.stream("POST", f"{url}/chat/completions", json=body, timeout=60) as response:
             lines = response.iter_lines()

@@ -26,6 +26,12 @@ PURPOSES = ("batch", "user_data", "assistants", "fine-tune", "vision", "evals")
 _FIELDS = ("file", "purpose", "expires_after[anchor]", "expires_after[seconds]")
 _FORM_BYTES = 1 << 20
 """What a form may have beside its file."""
+_BYTES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file, byte for byte.",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
 _UPLOAD: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -85,7 +91,7 @@ async def get_file(request: Request, file_id: str) -> Response:
     return JSONResponse((await _found(request, file_id)).as_dict())
 
 
-@router.get("/v1/files/{file_id}/content", response_class=StreamingResponse)
+@router.get("/v1/files/{file_id}/content", response_class=StreamingResponse, responses=_BYTES)
 async def get_file_content(request: Request, file_id: str) -> Response:
     """A file's bytes."""
     file = await _found(request, file_id)

@@ -104,6 +104,7 @@ def test_an_end_that_can_not_be_stored_is_not_told(tmp_path: Path) -> None:
         told: list[str] = []
         with pytest.raises(DiskFull):
             await note_types(making.write(answer([TextDelta("x" * (2 << 20)), END])), told)
+        assert told
         assert not ENDINGS & set(told)
         store.close()
         await database.close()
