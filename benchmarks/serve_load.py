@@ -231,12 +231,12 @@ class Engine:
         from limpide.core.ports import ChatRequest
         from limpide.core.sampling import Sampling
 
-        started = time.perf_counter()
         streams = []
         for body in asked:
             sampling = Sampling(temperature=0, max_tokens=body["max_tokens"], ignore_eos=True)
             messages = tuple(Message(**message) for message in body["messages"])
             streams.append(self._backend.stream(ChatRequest(messages, sampling)))
+        started = time.perf_counter()
         while self._backend.engine.step():
             pass
         took = time.perf_counter() - started
