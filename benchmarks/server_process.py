@@ -64,6 +64,10 @@ class ServerProcess:
             "children": len(children),
         }
 
+    def faults_inside(self) -> list[str]:
+        """Nothing can be said of the inside of a process."""
+        return []
+
     def terminate(self, seconds: float = 60) -> tuple[int | None, list[str]]:
         """SIGTERM. Its exit code, None if it had to be killed; and the children it left behind."""
         children = self._seen.children(recursive=True) if self.alive else []
