@@ -25,7 +25,7 @@ SCHEMA = {
 }
 TOOL = {"type": "function", "function": {"name": "look_up", "description": "Looks a word up.", "parameters": SCHEMA}}
 GREEDY = [f"Say something about {subject}." for subject in SUBJECTS[:8]]
-"""Prompts whose greedy answers must be the same every time, whoever shares the batch and whatever is cached."""
+"""Prompts whose greedy answers must be the same every time with exact numerics, whatever is shared and cached."""
 
 
 class Fault(Exception):
@@ -39,11 +39,23 @@ class Shared:
     url: str
     context: int
     paths: frozenset[str]
+    model: Body
+    """As `/v1/models` lists it."""
     counts: Counter[str] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
     greedy: dict[str, str] = field(default_factory=dict)
     batches: dict[str, tuple[int, bool]] = field(default_factory=dict)
     """Lines of each, and whether it was cancelled."""
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the model takes the dial."""
+        return bool(self.model["limpide"]["thinking"] != "none")
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the same request gives the same tokens whoever shares the batch."""
+        return bool(self.model["limpide"]["numerics"] == "exact")
 
 
 def expect(holds: bool, otherwise: str) -> None:
@@ -67,7 +79,7 @@ class Client:
             (4, self.leave_at_once),
             (2, self.leave_within_request),
             (6, self.steer),
-            (4, self.thinking_refused),
+            (6, self.thinking),
             (8, self.completion),
             (8, self.response),
             (4, self.response_in_background),
@@ -187,7 +199,7 @@ class Client:
         body = {"messages": [{"role": "user", "content": prompt}], "temperature": 0, "max_tokens": 24}
         text = (await self._chat_events(body))[0][0]
         before = self._shared.greedy.setdefault(prompt, text)
-        expect(text == before, f"a greedy answer changed from {before!r} to {text!r}")
+        expect(text == before or not self._shared.repeats, f"a greedy answer changed from {before!r} to {text!r}")
 
     async def chat_schema(self) -> None:
         shape = {"type": "json_schema", "json_schema": {"name": "thing", "strict": True, "schema": SCHEMA}}
@@ -206,6 +218,9 @@ class Client:
         choice = self._draw.choice(["auto", "none", "required", {"type": "function", "function": {"name": "look_up"}}])
         body = self._chat(tools=[TOOL], tool_choice=choice, max_tokens=60)
         body.pop("stop", None)
+        if self._shared.model["limpide"]["tools"] is None:
+            await self._ask("POST", "/v1/chat/completions", body, 400 if choice != "none" else (200, 400))
+            return
         for _, reason, calls in (await self._chat_events(body)).values():
             expect(not calls or choice != "none", "a call in spite of tool_choice none")
             if reason == "tool_calls":
@@ -215,14 +230,24 @@ class Client:
             if choice not in ("auto", "none"):
                 expect(reason in ("tool_calls", "length"), f"finish reason {reason} in spite of {choice}")
 
-    async def thinking_refused(self) -> None:
-        """This model can't think, and says so."""
+    async def thinking(self) -> None:
+        """With the dial in several spellings: the thinking comes apart from the answer, or is refused."""
         more: Body = self._draw.choice(
-            [{"reasoning_effort": "high"}, {"think": True}, {"reasoning": {"effort": "low"}}]
+            [{"reasoning_effort": "high"}, {"think": 30}, {"reasoning": {"effort": "low"}}, {"think": True, "n": 2}]
         )
-        body = self._chat()
+        body = self._chat(max_tokens=self._draw.randint(20, 80))
         body.pop("reasoning_effort", None)
-        await self._ask("POST", "/v1/chat/completions", {**body, **more, "stream": self._draw.random() < 0.5}, 400)
+        body |= more
+        if not self._shared.thinks:
+            await self._ask("POST", "/v1/chat/completions", body, 400)
+        elif self._draw.random() < 0.5:
+            answer = await self._ask("POST", "/v1/chat/completions", body)
+            messages = [choice["message"] for choice in answer["choices"]]
+            expect(all(each["reasoning"] == each["reasoning_content"] for each in messages), "two kinds of thinking")
+            thought = answer["usage"]["completion_tokens_details"]["reasoning_tokens"]
+            expect((thought > 0) == any(each["reasoning"] for each in messages), f"{thought} tokens of thinking")
+        else:
+            expect(set(await self._chat_events(body)) == set(range(body.get("n", 1))), "choices")
 
     # Those who don't wait
 
@@ -274,6 +299,8 @@ class Client:
         after, long = self._draw.randint(1, 10), self._draw.choice([20, 200])
         body = self._chat(max_tokens=long, ignore_eos=True)
         body.pop("stop", None)
+        if self._shared.thinks and told == "stop-thinking":
+            body["reasoning_effort"] = "high"
         seen, reasons = 0, set()
         async with aclosing(self._chunks("/v1/chat/completions", body, "chat.completion.chunk")) as chunks:
             async for chunk in chunks:
@@ -372,7 +399,7 @@ class Client:
     async def messages(self) -> None:
         draw = self._draw
         body: Body = {
-            "model": (await self._ask("GET", "/v1/models"))["data"][0]["id"],
+            "model": self._shared.model["id"],
             "max_tokens": draw.randint(1, 30),
             "messages": [{"role": "user", "content": f"{draw.random()}: {draw.choice(SUBJECTS)}?"}],
         }
@@ -414,7 +441,7 @@ class Client:
 
     async def batch(self) -> None:
         lines = []
-        model = (await self._ask("GET", "/v1/models"))["data"][0]["id"]
+        model = self._shared.model["id"]
         for number in range(self._draw.randint(1, 4)):
             body = {"model": model, "messages": [{"role": "user", "content": f"{number}?"}], "max_tokens": 6}
             line = {"custom_id": str(number), "method": "POST", "url": "/v1/chat/completions", "body": body}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from limpide.backends.entrance import Entrance
+from limpide.backends.entrance import DEFAULT_BOUND, Entrance, QueueBound
 from limpide.backends.local import LocalBackend
 from limpide.backends.stepping import Stepper, Watch
 from limpide.core.errors import EngineStopped
@@ -23,7 +25,6 @@ from limpide.engine.stream import Stream
 
 T = TypeVar("T")
 
-MAX_WAITING = 256
 ENCODERS = 2
 """Threads that render and encode prompts: one long prompt doesn't hold up the short ones."""
 
@@ -34,18 +35,20 @@ class HostedModel:
     Takes the backend over: nobody else may step its engine, and closing this closes it. Close with `aclose`, or with
     `close` where no loop runs; a model that is merely dropped stops computing, too.
 
-    max_waiting: requests that may wait beside those that a batch holds; further ones get Overloaded. Those of callers
-    that are idle are counted apart, so that they keep nobody out.
+    queue: how many requests may wait, and how long; further ones get Overloaded. Those of callers that are idle are
+    counted apart, so that they keep nobody out, and may wait for any time.
 
     Raises TokenizerUnavailable for a model that speaks tokens only.
     """
 
-    def __init__(self, backend: LocalBackend, *, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(self, backend: LocalBackend, *, queue: QueueBound = DEFAULT_BOUND) -> None:
         self._backend = backend
         self._info = backend.info
         self._engine = backend.engine
-        limit = self._engine.load.max_batch + max_waiting
-        self._entrances = {idle: Entrance(limit, partial(self._engine.num_jobs, idle=idle)) for idle in (False, True)}
+        seats, bounds = self._engine.load.max_batch, {False: queue, True: replace(queue, seconds=math.inf)}
+        self._entrances = {
+            idle: Entrance(seats, bound, partial(self._engine.num_jobs, idle=idle)) for idle, bound in bounds.items()
+        }
         self._stepper = Stepper(self._engine, backend.info.name)
         self._encoders = ThreadPoolExecutor(ENCODERS, thread_name_prefix=f"limpide-encode-{backend.info.name}")
         self._identifier = ThreadPoolExecutor(1, thread_name_prefix=f"limpide-hash-{backend.info.name}")

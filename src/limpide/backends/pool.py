@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
+from limpide.backends.entrance import DEFAULT_BOUND, QueueBound
 from limpide.backends.hosted import HostedModel
 from limpide.backends.local import LocalBackend
 from limpide.core.errors import EngineStopped, InvalidParameter, OutOfMemory, Overloaded, UnknownModel
@@ -72,17 +73,25 @@ class ModelPool:
 
     memory: bytes that all loaded models may take together, by what their sources predict. When a load needs more, those
     that nobody uses are unloaded, the least recently used first. idle_seconds: a model that nobody used for so long is
-    unloaded; None keeps it.
+    unloaded; None keeps it. queue: how many requests may wait for each model, and how long.
 
     Raises InvalidParameter without sources, or for two of one name.
     """
 
-    def __init__(self, sources: Sequence[Source], *, memory: int, idle_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        *,
+        memory: int,
+        idle_seconds: float | None = None,
+        queue: QueueBound = DEFAULT_BOUND,
+    ) -> None:
         self._slots = {source.name: _Slot(source) for source in sources}
         if not sources or len(self._slots) < len(sources):
             raise InvalidParameter("sources", [source.name for source in sources], "at least one name, each once")
         self._memory = memory
         self._idle_seconds = idle_seconds
+        self._queue = queue
         # One model at a time: each load is accounted for before the next one asks for room.
         self._making_room = asyncio.Lock()
         self._returned = asyncio.Condition()
@@ -160,7 +169,7 @@ class ModelPool:
                     await broken.aclose()
                 need = await asyncio.to_thread(slot.source.need)
                 await self._make_room(slot.source.name, need)
-                model = await asyncio.to_thread(lambda: _host(slot.source.load()))
+                model = await asyncio.to_thread(lambda: _host(slot.source.load(), self._queue))
                 slot.model, slot.info, slot.need = model, model.info, need
                 slot.used_at = time.monotonic()
                 return model
@@ -206,9 +215,9 @@ class ModelPool:
             asyncio.get_running_loop().run_in_executor(None, model.close)
 
 
-def _host(backend: LocalBackend) -> HostedModel:
+def _host(backend: LocalBackend, queue: QueueBound) -> HostedModel:
     try:
-        return HostedModel(backend)
+        return HostedModel(backend, queue=queue)
     except BaseException:
         backend.close()
         raise

@@ -67,12 +67,14 @@ class Asked:
     allow_origin: Sequence[str]
     log_content: bool
     traces: bool
+    open_requests: int
 
 
 def guard_of(asked: Asked) -> Guards:
     """The guards of the server. Raises InvalidParameter if it would be open to strangers."""
     from limpide.server.access import KeyStore
     from limpide.server.guards import Guards
+    from limpide.server.limits import Limits
     from limpide.server.traces import open_tracing
 
     guard = Guards(
@@ -80,6 +82,7 @@ def guard_of(asked: Asked) -> Guards:
         require_keys=asked.require_keys,
         allowed_hosts=tuple(asked.allow_host),
         allowed_origins=tuple(asked.allow_origin),
+        limits=Limits(open_requests=asked.open_requests),
         log_content=asked.log_content,
         keys=KeyStore(keys_path()) if keys_path().exists() else None,
         tracing=open_tracing() if asked.traces else None,

@@ -76,6 +76,27 @@ def serve(
             rich_help_panel=SERVER,
         ),
     ] = 32,
+    max_waiting: Annotated[
+        int | None,
+        typer.Option(
+            envvar="LIMPIDE_MAX_WAITING",
+            min=0,
+            metavar="N",
+            help="Requests that may wait for a model beside; others get 503.",
+            rich_help_panel=SERVER,
+            show_default="four for each of --max-batch",
+        ),
+    ] = None,
+    max_wait: Annotated[
+        float,
+        typer.Option(
+            envvar="LIMPIDE_MAX_WAIT",
+            min=0,
+            metavar="SECONDS",
+            help="How long a request may have to wait, by the pace of late; others get 503.",
+            rich_help_panel=SERVER,
+        ),
+    ] = 60.0,
     idle: Annotated[
         float | None,
         typer.Option(
@@ -121,7 +142,14 @@ def serve(
       limpide serve smollm2-135m ./model.gguf --port 8080
     """
     configure_log(log_format, content=log_content)
-    guard = guard_of(Asked(host, require_keys, allow_host or [], allow_origin or [], log_content, traces))
+    from limpide.backends.entrance import QueueBound
+
+    queue = QueueBound(max_waiting, max_wait)
+    # More than a model takes, so that whoever is sent away hears from the model when to come again.
+    open_requests = 128 + 2 * (max_batch + queue.waiting(max_batch))
+    guard = guard_of(
+        Asked(host, require_keys, allow_host or [], allow_origin or [], log_content, traces, open_requests)
+    )
     position = str(Thinking.parse(think))
     from limpide.cli.serving import Loading, listen, pool_of, run
     from limpide.hub import resolve
@@ -140,7 +168,8 @@ def serve(
             import torch
 
             torch.set_num_threads(threads)
-        pool = pool_of(located, Loading(numerics.value, context, max_batch, offline), idle_seconds=idle)
+        loading = Loading(numerics.value, context, max_batch, offline)
+        pool = pool_of(located, loading, idle_seconds=idle, queue=queue)
         settings = ServerSettings(default_think=position, drain_seconds=drain, database=state_dir() / "server.db")
         run(pool, settings, guard, listening, lambda name: _announce(url, name))
 

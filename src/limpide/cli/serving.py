@@ -21,6 +21,7 @@ from limpide.server.guards import Guards
 from limpide.server.settings import ServerSettings
 
 if TYPE_CHECKING:
+    from limpide.backends.entrance import QueueBound
     from limpide.backends.local import LocalBackend
     from limpide.backends.pool import ModelPool, Source
 
@@ -38,13 +39,15 @@ class Loading:
     offline: bool
 
 
-def pool_of(models: Sequence[tuple[str, LocatedModel]], loading: Loading, *, idle_seconds: float | None) -> ModelPool:
+def pool_of(
+    models: Sequence[tuple[str, LocatedModel]], loading: Loading, *, idle_seconds: float | None, queue: QueueBound
+) -> ModelPool:
     """A host over models that are on this machine, each with the reference by which it was asked for."""
     from limpide.backends.pool import ModelPool
 
     sources = [_source(reference, located, loading) for reference, located in models]
     available = memory()[1]
-    return ModelPool(sources, memory=int(available * _MEMORY_SHARE), idle_seconds=idle_seconds)
+    return ModelPool(sources, memory=int(available * _MEMORY_SHARE), idle_seconds=idle_seconds, queue=queue)
 
 
 def _source(reference: str, located: LocatedModel, loading: Loading) -> Source:

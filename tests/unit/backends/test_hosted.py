@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from limpide.backends.bytes import BOS
-from limpide.backends.entrance import UNKNOWN_RETRY, Entrance
+from limpide.backends.entrance import UNKNOWN_RETRY, Entrance, QueueBound
 from limpide.backends.fake import FakeBackend
 from limpide.backends.hosted import HostedModel
 from limpide.backends.local import LocalBackend
@@ -34,7 +34,7 @@ def host() -> Iterator[Host]:
 
     def build(reply: Any = "Paris, of course.", *, max_waiting: int = 99, **options: Any) -> HostedModel:
         made.append(FakeBackend(reply, **options))
-        models.append(HostedModel(made[-1], max_waiting=max_waiting))
+        models.append(HostedModel(made[-1], queue=QueueBound(max_waiting)))
         return models[-1]
 
     yield build
@@ -320,7 +320,7 @@ def test_whoever_gives_up_makes_room(host: Host) -> None:
 @pytest.mark.parametrize(("each", "expected"), [(0.01, 1), (2.0, 20), (100.0, 60)])
 def test_when_to_ask_again_is_taken_from_the_pace(each: float, expected: int) -> None:
     now = [0.0]
-    entrance = Entrance(10, lambda: 10, clock=lambda: now[0])
+    entrance = Entrance(4, QueueBound(6), lambda: 10, clock=lambda: now[0])
     for _ in range(50):
         entrance.left()
         now[0] += each
@@ -328,6 +328,69 @@ def test_when_to_ask_again_is_taken_from_the_pace(each: float, expected: int) ->
     with pytest.raises(Overloaded) as caught, entrance:
         pass
     assert caught.value.retry_after == expected
+
+
+def ends(entrance: Entrance, now: list[float], *times: float) -> None:
+    for time in times:
+        now[0] = time
+        entrance.left()
+
+
+def test_nobody_is_let_in_who_would_wait_too_long() -> None:
+    now, inside = [0.0], [0]
+    entrance = Entrance(2, QueueBound(100, seconds=10), lambda: inside[0], clock=lambda: now[0])
+    inside[0] = 40
+    with entrance:
+        pass  # nothing is known of the pace
+    ends(entrance, now, 0.0, 2.0, 4.0, 6.0)
+    inside[0] = 6
+    with entrance:
+        pass  # the fifth in line, at two seconds each
+    inside[0] = 7
+    with pytest.raises(Overloaded) as caught, entrance:
+        pass
+    assert "about 12 s" in caught.value.what
+    assert caught.value.retry_after == 14
+    inside[0] = 1
+    with entrance:
+        pass  # there is a place
+
+
+def test_ends_while_nobody_waits_are_no_pace() -> None:
+    now, inside = [0.0], [1]
+    entrance = Entrance(2, QueueBound(100, seconds=10), lambda: inside[0], clock=lambda: now[0])
+    ends(entrance, now, 0.0, 1000.0, 2000.0)  # one request now and then
+    inside[0] = 50
+    with entrance:
+        pass
+    ends(entrance, now, 2001.0)
+    with entrance:
+        pass  # one end is no pace either
+
+
+def test_a_pace_is_that_of_several_batches() -> None:
+    """Answers of one length end at once: a pace taken from one batch would be infinite just then."""
+    now, inside = [0.0], [50]
+    entrance = Entrance(8, QueueBound(100, seconds=10), lambda: inside[0], clock=lambda: now[0])
+    for batch in range(10):
+        ends(entrance, now, *[8.0 * batch] * 8)
+    with pytest.raises(Overloaded), entrance:
+        pass
+
+
+@pytest.mark.parametrize(("seats", "asked", "waiting"), [(8, None, 32), (8, 0, 0), (8, 300, 300)])
+def test_by_default_a_few_batches_may_wait(seats: int, asked: int | None, waiting: int) -> None:
+    assert QueueBound(asked).waiting(seats) == waiting
+    inside = [seats + waiting - 1]
+    entrance = Entrance(seats, QueueBound(asked), lambda: inside[0])
+    with entrance, pytest.raises(Overloaded), entrance:
+        pass
+
+
+@pytest.mark.parametrize("bound", [(-1, 1.0), (1, -1.0), (1, float("nan"))])
+def test_a_bound_is_checked(bound: tuple[int, float]) -> None:
+    with pytest.raises(InvalidParameter):
+        QueueBound(*bound)
 
 
 def test_a_hash_that_takes_long_holds_nobody_else_up(host: Host) -> None:
