@@ -3,7 +3,7 @@
     python benchmarks/fit_accuracy.py smollm2-135m gemma3-270m
 
 Prints one JSON object per model: predicted, measured and their ratio, and the shares (of bandwidth, of matrix speed)
-that would have made each prediction right. Those are what the constants of `limpide.hub.fit` are set from.
+that would have made each prediction right. Those are what the constants of `limpide.hub.speed` are set from.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ import subprocess
 import sys
 from typing import Any
 
-from limpide.hub.fit import GENERATION_SHARE, LAYER_SECONDS, look_at, predict, prompt_share
+from limpide.hub.candidate import look_at
+from limpide.hub.fit import predict
 from limpide.hub.machine import Machine
+from limpide.hub.speed import GENERATION_SHARE, LAYER_SECONDS, prompt_share
 
 PROMPT, GENERATION = 512, 128
 
@@ -42,18 +44,15 @@ def compare(model: str, numerics: Any, repetitions: int) -> dict[str, Any]:
     assert shape is not None
     seconds = 1 / measured["generation_tokens_per_second"]
     reading = seconds - shape.layers * LAYER_SECONDS
-    prompt = found.prompt_tokens_per_second
+    prompt, generation = found.prompt_tokens_per_second, found.generation_tokens_per_second
     assert prompt is not None
-    read_bytes = (
-        GENERATION_SHARE
-        * machine.read_bandwidth
-        * (1 / found.generation_tokens_per_second - shape.layers * LAYER_SECONDS)
-    )
+    assert generation is not None
+    read_bytes = GENERATION_SHARE * machine.read_bandwidth * (1 / generation - shape.layers * LAYER_SECONDS)
     return {
         "model": model,
         "numerics": numerics,
         "memory": _pair(found.memory_bytes, measured["peak_rss_bytes"]),
-        "generation": _pair(found.generation_tokens_per_second, measured["generation_tokens_per_second"]),
+        "generation": _pair(generation, measured["generation_tokens_per_second"]),
         "prompt": _pair(prompt, measured["prompt_tokens_per_second"]),
         "generation_share": read_bytes / machine.read_bandwidth / reading if reading > 0 else None,
         "prompt_share": prompt_share(machine) * measured["prompt_tokens_per_second"] / prompt,

@@ -124,6 +124,7 @@ def ours(options: argparse.Namespace, path: Path, seed: int) -> tuple[Sample, di
         "first_token": asked["timings"]["process_to_first_token_seconds"],
         "memory": bench["peak_rss_bytes"] / 1e6,
         "model_memory": bench["model_rss_bytes"] / 1e6,
+        "cache": bench["cache_bytes"] / 1e6,
     }
     return sample, bench
 

@@ -15,6 +15,7 @@ from limpide.core.messages import Message, Tool, ToolCall, conversation
 from limpide.core.ports import Answer, Backend, ChatRequest, ModelInfo, Scored
 from limpide.core.receipt import Numerics
 from limpide.core.sampling import Sampling
+from limpide.core.shape import Shape, ToolChoice
 from limpide.core.thinking import Effort, Thinking
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 Prompt = str | Message | Sequence[Message]
 Think = Thinking | Effort | str | int | bool | None
+
+AUTO = ToolChoice()
 
 SAMPLING_NAMES = tuple(field.name for field in fields(Sampling))
 
@@ -102,6 +105,8 @@ class Model:
         think: Think = "off",
         system: str | None = None,
         tools: Sequence[Tool] = (),
+        tool_choice: ToolChoice = AUTO,
+        shape: Shape | None = None,
         **sampling: Any,
     ) -> Answer:
         """Answer a question, or the last turn of a conversation, and wait for the whole answer.
@@ -112,6 +117,8 @@ class Model:
             system: what the model should keep to throughout.
             tools: functions that the model may call. It is for you to call them: `answer.tool_calls` says what it
                 wants, and the results go back as messages of the role `tool` behind `answer.message`.
+            tool_choice: whether it may, must or must not call them, and how strictly: see `limpide.core.shape`.
+            shape: what form the answer must have: JsonSchema, JsonObject, Regex or Grammar. The thinking is free.
             **sampling: any field of `limpide.Sampling`: temperature, top_p, max_tokens, seed, stop, …
 
         `answer.finished` has the reason, true token counts and the receipt. Raises EmptyPrompt, ContextExceeded,
@@ -119,7 +126,9 @@ class Model:
         """
         if sampling.get("n", 1) != 1:
             raise InvalidParameter("n", sampling["n"], "1, since ask() gives one answer", hint="use choices()")
-        return self.choices(prompt, think=think, system=system, tools=tools, **sampling)[0]
+        return self.choices(
+            prompt, think=think, system=system, tools=tools, tool_choice=tool_choice, shape=shape, **sampling
+        )[0]
 
     def choices(
         self,
@@ -128,10 +137,16 @@ class Model:
         think: Think = "off",
         system: str | None = None,
         tools: Sequence[Tool] = (),
+        tool_choice: ToolChoice = AUTO,
+        shape: Shape | None = None,
         **sampling: Any,
     ) -> list[Answer]:
         """Like `ask`, for `n` answers to the same prompt."""
-        return collect(self.stream(prompt, think=think, system=system, tools=tools, **sampling))
+        return collect(
+            self.stream(
+                prompt, think=think, system=system, tools=tools, tool_choice=tool_choice, shape=shape, **sampling
+            )
+        )
 
     def stream(
         self,
@@ -140,6 +155,8 @@ class Model:
         think: Think = "off",
         system: str | None = None,
         tools: Sequence[Tool] = (),
+        tool_choice: ToolChoice = AUTO,
+        shape: Shape | None = None,
         **sampling: Any,
     ) -> Iterator[Event]:
         """Like `ask`, as events while they come: ThinkingDelta, TextDelta, ToolCallDelta, Finished for each choice.
@@ -147,12 +164,17 @@ class Model:
         Bad parameters raise here, not at the first event. Closing the iterator aborts the answer.
         """
         messages = conversation(prompt, system=system)
-        request = ChatRequest(messages, _sampling(sampling), Thinking.parse(think), tuple(tools))
+        request = ChatRequest(
+            messages, _sampling(sampling), Thinking.parse(think), tuple(tools), tool_choice=tool_choice, shape=shape
+        )
         return self._backend.stream(request)
 
-    def complete(self, text: str, **sampling: Any) -> Iterator[Event]:
-        """Continue raw text, without chat template: the only way to use a base model. Events as in `stream`."""
-        return iter(self._local("complete")(text, _sampling(sampling)))
+    def complete(self, text: str, *, shape: Shape | None = None, **sampling: Any) -> Iterator[Event]:
+        """Continue raw text, without chat template: the only way to use a base model. Events as in `stream`.
+
+        shape: what form the continuation must have.
+        """
+        return iter(self._local("complete")(text, _sampling(sampling), shape=shape))
 
     def score(self, context: str, continuations: str | Sequence[str]) -> list[Scored]:
         """Log-likelihood of each continuation after the context, in nats, token by token."""
@@ -237,7 +259,7 @@ def _sampling(parameters: dict[str, Any]) -> Sampling:
 
     for name, value in parameters.items():
         if name not in SAMPLING_NAMES:
-            near = get_close_matches(name, (*SAMPLING_NAMES, "think", "system", "tools"), n=1)
+            near = get_close_matches(name, (*SAMPLING_NAMES, "think", "system", "tools", "tool_choice", "shape"), n=1)
             raise InvalidParameter(
                 name,
                 value,

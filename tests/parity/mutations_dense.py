@@ -98,6 +98,9 @@ DENSE_MUTATIONS: dict[str, dict[str, Change]] = {
         "norms before rope": attention(lambda a: replace(a, qk_norm_after_rope=True)),
         "scale by head size": attention(lambda a: replace(a, scale=8**-0.5)),
     },
+    "mistral": {"scale by head size": attention(lambda a: replace(a, scale=8**-0.5))},
+    "mistral-small": {"scale by head size": attention(lambda a: replace(a, scale=8**-0.5))},
+    "mistral-in-a-wrapper": {"scale by head size": attention(lambda a: replace(a, scale=8**-0.5))},
     "mistral-window": _WINDOW,
     "ministral": {**_WINDOW, **_LAYERS},
     "ministral3": {
@@ -154,4 +157,11 @@ DENSE_MUTATIONS: dict[str, dict[str, Change]] = {
         "a second embedding": _without_second_embedding,
     },
     "gemma4-large": _GEMMA4,
+    "gemma4-in-a-wrapper": {
+        "theta per layer type": swap_thetas,
+        "final softcap": whole(final_softcap=None),
+        "a second embedding": _without_second_embedding,
+        **_WINDOW,
+    },
+    "gemma3-in-a-wrapper": {"theta per layer type": swap_thetas, "embedding scale": whole(embed_scale=1.0), **_WINDOW},
 }

@@ -109,6 +109,12 @@ MOE_MUTATIONS: dict[str, dict[str, Change]] = {
         "its gate": moe(shared_gate=False),
         "qkv bias": attention(lambda a: replace(a, qkv_bias=False)),
     },
+    "mixtral-legacy-gguf": {"number chosen": router(chosen=2), "weights add up to one": router(renormalise=False)},
+    "mixtral-fused-gguf": {"number chosen": router(chosen=1), "softmax": router(score="sigmoid")},
+    "qwen2-moe-some-dense": {
+        "weights add up to one": router(renormalise=False),
+        "shared expert": moe(shared=None, shared_gate=False),
+    },
     "qwen3-moe": {
         "weights add up to one": router(renormalise=False),
         "query and key norms": attention(lambda a: replace(a, qk_norm=None)),
@@ -167,6 +173,17 @@ MOE_MUTATIONS: dict[str, dict[str, Change]] = {
         "scale of what the router reads": _beside_router(input_scale=1.0),
         "norm of what the router reads": _beside_router(norm=None),
         "activation": _beside(lambda moe: replace(moe, expert=replace(moe.expert, activation="silu"))),
+    },
+    "llama4-in-a-wrapper": {
+        "interleaved rope": _roped(style="half"),
+        "layers without rope": _rope_everywhere,
+        "chunk one longer": _chunk(1),
+        "weight on the input": router(weight_on="output"),
+    },
+    "llama4-constants-of-gguf": {
+        "layers without rope": _rope_everywhere,
+        "norm of heads": on_rope(qk_norm=None),
+        "sigmoid": router(score="softmax"),
     },
     "llama4-scaling-no-norm": {
         "scaling": _roped(scaling=None),

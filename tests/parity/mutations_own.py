@@ -13,10 +13,22 @@ from limpide.models.spec import AttentionSpec, DeltaNetSpec, Mamba2Spec, MoESpec
 
 def router(**changes: Any) -> Change:
     def changed(block: Any) -> Any:
-        moe = block.feed_forward
-        if not isinstance(moe, MoESpec):
+        mixture = block.feed_forward
+        if not isinstance(mixture, MoESpec):
             return block
-        return replace(block, feed_forward=replace(moe, router=replace(moe.router, **changes)))
+        return replace(block, feed_forward=replace(mixture, router=replace(mixture.router, **changes)))
+
+    return lambda spec: replace(spec, blocks=tuple(map(changed, spec.blocks)))
+
+
+def moe(**changes: Any) -> Change:
+    def changed(block: Any) -> Any:
+        feed_forward = block.feed_forward
+        return (
+            replace(block, feed_forward=replace(feed_forward, **changes))
+            if isinstance(feed_forward, MoESpec)
+            else block
+        )
 
     return lambda spec: replace(spec, blocks=tuple(map(changed, spec.blocks)))
 
@@ -47,21 +59,31 @@ def _rope_on_half_the_head(spec: ModelSpec) -> ModelSpec:
     return attention(lambda a: replace(a, rope=rope) if _is_attention(a) else a)(spec)
 
 
-def _ungated_shared_expert(spec: ModelSpec) -> ModelSpec:
-    moe = replace(spec.blocks[0].feed_forward, shared_gate=False)
-    return replace(spec, blocks=tuple(replace(block, feed_forward=moe) for block in spec.blocks))
-
-
 def _one_later(spec: ModelSpec) -> ModelSpec:
     return attention(lambda a: replace(a, q_temperature=replace(a.q_temperature, offset=1)))(spec)
 
 
+_GATED_ATTENTION: dict[str, Change] = {
+    "part of the head with rope": _rope_on_half_the_head,
+    "norms of queries and keys": attention(lambda a: replace(a, qk_norm=None) if _is_attention(a) else a),
+    "which key head a value head uses": attention(
+        lambda a: replace(a, tiled=True) if isinstance(a, DeltaNetSpec) else a
+    ),
+}
+_SHARED_BY_ALL: dict[str, Change] = {
+    "gate of the shared expert": moe(shared_gate=False),
+    "shared expert": moe(shared=None, shared_gate=False),
+    "weights add up to one": router(renormalise=False),
+}
+
 OWN_MUTATIONS: dict[str, dict[str, Change]] = {
-    "qwen3-next": {
-        "part of the head with rope": _rope_on_half_the_head,
-        "norms of queries and keys": attention(lambda a: replace(a, qk_norm=None) if _is_attention(a) else a),
-        "gate of the shared expert": _ungated_shared_expert,
-        "order of value heads": attention(lambda a: replace(a, tiled=True) if isinstance(a, DeltaNetSpec) else a),
+    "qwen3-next": {**_GATED_ATTENTION, **_SHARED_BY_ALL},
+    "qwen3.5": _GATED_ATTENTION,
+    "qwen3.5-experts": {
+        "biases of attention": attention(
+            lambda a: replace(a, qkv_bias=False, out_bias=False) if _is_attention(a) else a
+        ),
+        **_SHARED_BY_ALL,
     },
     "granite4-hybrid": {
         "convolution's bias": mamba(conv_bias=False),
@@ -71,7 +93,13 @@ OWN_MUTATIONS: dict[str, dict[str, Change]] = {
         "logit scale": whole(logit_scale=1.0),
         "attention scale": attention(lambda a: replace(a, scale=8**-0.5) if isinstance(a, AttentionSpec) else a),
     },
-    "granite4-hybrid-experts": {"biases of projections": mamba(bias=False)},
+    "granite4-hybrid-experts": {
+        "biases of projections": mamba(bias=False),
+        "order": router(order="score_then_topk", renormalise=False),
+        "number chosen": router(chosen=1),
+        "shared expert": moe(shared=None),
+        "rope": attention(lambda a: replace(a, rope=None) if _is_attention(a) else a),
+    },
     "mla": {
         "theta": rope(theta=10.0),
         "interleaved rope": rope(style="half"),
@@ -84,7 +112,11 @@ OWN_MUTATIONS: dict[str, dict[str, Change]] = {
         "magnitude on the scores": attention(_without_magnitude),
         "softmax": router(score="sigmoid"),
         "groups": router(groups=1, groups_kept=1),
+        "groups kept": router(groups_kept=4),
+        "shared expert": moe(shared=None),
+        "renormalised weights": router(renormalise=False),
     },
+    "mla-direct-queries": {"attention scale": attention(lambda a: replace(a, scale=a.nope_dim**-0.5))},
     "mla-yarn-legacy-gguf": {
         "scaling": rope(scaling=None),
         "magnitude on the scores": attention(_without_magnitude),
@@ -94,6 +126,8 @@ OWN_MUTATIONS: dict[str, dict[str, Change]] = {
     "deepseek3": {
         "correction of the choice": router(choice_bias=False),
         "groups": router(groups=1, groups_kept=1),
+        "groups kept": router(groups_kept=4),
+        "shared expert": moe(shared=None),
         "scale of the weights": router(scale=1.0),
         "renormalised weights": router(renormalise=False),
         "sigmoid": router(score="softmax"),

@@ -50,6 +50,7 @@ from limpide.text import (
     encode_chat,
     tool_dialect_for,
 )
+from limpide.text.grammar.answer import Offered, answer_grammar, check_choice
 from limpide.text.thinking import NO_THINKING, Turn
 
 _DTYPES = {"exact": torch.float32, "fast": torch.float16}
@@ -171,9 +172,7 @@ class LocalBackend:
         try:
             text, trouble = _read_text(checkpoint, dialect, tool_dialect)
             model = load_model(checkpoint, numerics=numerics)
-            hashed = BackgroundHash((lambda: checkpoint.sha256) if sha256 is None else None, sha256)
-            if sha256 is not None:
-                checkpoint.close()  # weights stay mapped, and nobody holds its vocabulary a second time
+            hashed = BackgroundHash(checkpoint, sha256)
             backend = cls(
                 model,
                 model.spec,
@@ -185,7 +184,7 @@ class LocalBackend:
                 cache_bytes=cache_bytes,
                 licence=licence,
                 weights_sha256=hashed,
-                on_close=checkpoint.close if sha256 is None else lambda: None,
+                on_close=hashed.close,
             )
         except BaseException:
             checkpoint.close()
@@ -239,11 +238,17 @@ class LocalBackend:
                 hint="`limpide ask --raw`, or `complete` in Python; or use a model that was tuned for instructions",
             )
         shown = self._tools.prepare(prepared.messages, request.tools)
+        check_choice(request.tools, request.tool_choice)
+        offered = Offered(request.tools, request.tool_choice, text.tools) if request.tools and text.tools else None
+        split = text.tokenizer.split_special
+        grammar = answer_grammar(split, request.shape, offered, text.dialect.channels)
         turn = Turn()
 
         def open_turn(rendered: str) -> str:
             nonlocal turn
             turn = prepared.turn(rendered, tools=bool(request.tools))
+            if grammar and turn.plan.channels:
+                turn = turn.before_answer()
             return turn.suffix
 
         prompt = encode_chat(
@@ -260,12 +265,18 @@ class LocalBackend:
         outcomes = {"think": Outcome("applied", str(request.thinking), request.thinking.budget, prepared.note)}
         if shown.left_out:
             outcomes["messages"] = Outcome("clamped", "whole", "in part", shown.left_out)
+        if grammar:
+            outcomes |= grammar.outcomes
+        elif request.tools:
+            outcomes["tool_choice"] = Outcome("applied", "auto", "auto")
+        reads_calls = offered is not None and request.tool_choice.mode != "none"
         return EngineRequest(
             prompt,
             request.sampling,
             thinking=turn.plan if turn.plan != NO_THINKING else None,
-            tools=ToolPlan(text.tools, request.tools, shown.note) if request.tools and text.tools else None,
+            tools=ToolPlan(offered.dialect, request.tools, shown.note) if offered and reads_calls else None,
             turn_ends=text.dialect.turn_ends,
+            grammar=grammar,
             outcomes=outcomes,
         )
 
@@ -284,12 +295,21 @@ class LocalBackend:
     ) -> Stream:
         """Continue raw text, or tokens, without a template.
 
-        Raises EmptyPrompt, ContextExceeded, InvalidParameter, TokenizerUnavailable, …
+        shape: what form that must have. Raises EmptyPrompt, ContextExceeded, InvalidParameter, InvalidShape,
+        TokenizerUnavailable, …
         """
-        if shape is not None:
-            raise InvalidParameter("shape", shape, "none: this engine does not enforce one yet")
         tokens = self._encode(prompt)
-        return self.engine.submit(EngineRequest(tokens, sampling or Sampling(), continuation=True, caller=caller))
+        grammar = answer_grammar(self._texts().tokenizer.split_special, shape, None, None)
+        return self.engine.submit(
+            EngineRequest(
+                tokens,
+                sampling or Sampling(),
+                continuation=True,
+                grammar=grammar,
+                outcomes=grammar.outcomes if grammar else {},
+                caller=caller,
+            )
+        )
 
     def score(self, context: str, continuations: Sequence[str]) -> list[Scored]:
         """Log-likelihood of each continuation after the context, in nats, one number per token.

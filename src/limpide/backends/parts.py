@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 from limpide.core.errors import CorruptModelFile
@@ -76,11 +75,17 @@ def _read(path: Path) -> str | None:
 
 
 class BackgroundHash:
-    """A hash that is computed while the model is already answering, and waited for when it is needed."""
+    """A checkpoint's hash, computed while the model is already answering, and waited for when it is needed.
 
-    def __init__(self, compute: Callable[[], str] | None, known: str | None = None) -> None:
-        self._compute = compute
+    Lets go of the checkpoint as soon as it is known: the weights stay mapped without it, and its metadata holds a
+    vocabulary, which the tokenizer has too.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, known: str | None = None) -> None:
+        self._checkpoint: Checkpoint | None = checkpoint
         self._result = known
+        if known is not None:
+            self.close()
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -91,12 +96,20 @@ class BackgroundHash:
     def __call__(self) -> str | None:
         """The hash; None if the file can't be read any more."""
         with self._lock:
-            if self._result is None and self._compute is not None:
+            checkpoint = self._checkpoint
+            if self._result is None and checkpoint is not None:
                 try:
-                    self._result = self._compute()
+                    self._result = checkpoint.sha256
                 except OSError:
                     return None
+                self.close()
             return self._result
+
+    def close(self) -> None:
+        """Close the checkpoint, if it is still held."""
+        checkpoint, self._checkpoint = self._checkpoint, None
+        if checkpoint is not None:
+            checkpoint.close()
 
 
 def _folder(checkpoint: Checkpoint) -> Path:

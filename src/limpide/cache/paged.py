@@ -69,6 +69,12 @@ class PagedCache(BlockTables):
         self._states.forget(lease.row)
         return lease
 
+    @property
+    def used_bytes(self) -> int:
+        """Memory of the blocks that hold something, kept prefixes included."""
+        used = self.num_blocks - self.allocator.num_free
+        return sum(pool.nbytes for layer in self._pools for pool in layer) * used // max(1, self.num_blocks)
+
     def pool(self, layer: int) -> tuple[Tensor, Tensor]:
         """Keys and values of a layer, each [num_blocks, block_size, kv_heads, width]."""
         return self._pools[layer]

@@ -17,6 +17,8 @@ COMMANDS: dict[str, str] = {
     "fit": "Say before the download whether, and how fast, a model will run here.",
     "bench": "Measure speed and memory, and how close they are to the machine's limit.",
     "serve": "Serve models over HTTP, in the form of OpenAI's API.",
+    "keys": "Make, list and revoke the keys of the server.",
+    "launch": "Point well-known clients and coding agents at this server.",
     "explain": "Show the page of an error: what it means and what to do.",
 }
 """Command and one line of help. The command's module is limpide.cli.<name>."""

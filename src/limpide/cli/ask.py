@@ -28,6 +28,7 @@ from limpide.cli.options import (
 )
 from limpide.cli.prompting import gather
 from limpide.cli.running import PanelCommand
+from limpide.cli.shapes import read_shape
 from limpide.cli.terminal import note, write
 from limpide.cli.tools import read_tools
 from limpide.cli.writing import AnswerWriter, call_line, remarks, summary, tokens_per_second
@@ -37,6 +38,7 @@ from limpide.core.messages import Tool
 from limpide.core.ports import Answer
 from limpide.core.results import to_json
 from limpide.core.sampling import Sampling
+from limpide.core.shape import Shape
 from limpide.core.thinking import Thinking
 from limpide.model import Model, collect, refuse_thinking
 
@@ -59,6 +61,14 @@ def ask(
         typer.Option(
             "--tools", metavar="FILE", help="Functions that the model may call: a JSON list as OpenAI has it."
         ),
+    ] = None,
+    json_schema: Annotated[
+        Path | None,
+        typer.Option("--json-schema", metavar="FILE", help="Answer with JSON that this schema accepts."),
+    ] = None,
+    regex: Annotated[
+        str | None,
+        typer.Option("--regex", metavar="PATTERN", help="Answer with text that this expression matches as a whole."),
     ] = None,
     raw: Annotated[
         bool, typer.Option("--raw", help="Continue the text without a chat template; base models always do.")
@@ -134,6 +144,7 @@ def ask(
       limpide ask --think low --max-tokens 300 "Is 91 a prime number?"
       cat report.txt | limpide ask --file - "Sum this up in one sentence."
       limpide ask --json --seed 7 --temperature 0.8 "Name a colour." > answer.json
+      limpide ask --regex "yes|no" "Is 91 a prime number?"
       limpide ask -m gemma3-270m --accept-licence gemma --raw "The sea is"
     """
     parameters = given(
@@ -160,11 +171,12 @@ def ask(
     if logprobs is not None and not json:
         raise InvalidParameter("logprobs", logprobs, "--json beside it: plain text has no place for them")
     callable_tools = read_tools(tools) if tools else ()
+    shape = read_shape(json_schema, regex)
     prompt = gather(question, file or ())
     choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads)
     with open_model(choice) as opened:
         asked = time.perf_counter()
-        events = _ask(opened, prompt, thinking, system, callable_tools, raw=raw, parameters=parameters)
+        events = _ask(opened, prompt, thinking, system, callable_tools, raw=raw, shape=shape, parameters=parameters)
         if json:
             _print_json(opened, events, asked)
         elif parameters.get("n", 1) > 1:
@@ -181,10 +193,11 @@ def _ask(
     tools: Sequence[Tool],
     *,
     raw: bool,
+    shape: Shape | None,
     parameters: dict[str, Any],
 ) -> Iterator[Event]:
     if model.info.chat and not raw:
-        return model.stream(prompt, think=thinking, system=system, tools=tools, **parameters)
+        return model.stream(prompt, think=thinking, system=system, tools=tools, shape=shape, **parameters)
     if tools:
         raise InvalidParameter(
             "tools", [tool.name for tool in tools], "nothing here: raw text has no place for tools", hint="a chat model"
@@ -199,7 +212,7 @@ def _ask(
         return model.stream(prompt, think=thinking, **parameters)  # the backend knows best why it can't
     else:
         note(f"{model.info.name} is a base model: it continues the text instead of answering")
-    return model.complete(prompt, **parameters)
+    return model.complete(prompt, shape=shape, **parameters)
 
 
 def _print_stream(model: Model, events: Iterator[Event], *, quiet: bool) -> None:

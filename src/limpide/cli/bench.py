@@ -94,7 +94,8 @@ def table(result: BenchResult) -> str:
         ("load", f"{result.load_seconds:.2f} s"),
         (
             "peak memory",
-            f"{result.peak_rss_bytes / 1e6:.0f} MB resident, {result.model_rss_bytes / 1e6:.0f} MB of it the model's",
+            f"{result.peak_rss_bytes / 1e6:.0f} MB resident, {result.model_rss_bytes / 1e6:.0f} MB of it the model's "
+            f"(keys and values: {result.cache_bytes / 1e6:.0f} MB)",
         ),
     ]
     width = max(len(name) for name, _ in rows)

@@ -93,6 +93,7 @@ def measure(
         load_seconds=model.load_seconds,
         peak_rss_bytes=peak,
         program_rss_bytes=program_rss_bytes,
+        cache_bytes=backend.engine.cache.used_bytes,
         machine=asdict(machine),
         versions=_versions(),
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -140,6 +141,7 @@ def bytes_per_token(model: nn.Module) -> int:
 def program_rss_bytes() -> int:
     """Resident memory with everything loaded that a model needs, but no model."""
     import psutil
+    import tokenizers  # noqa: F401
 
     from limpide.backends import local  # noqa: F401 - brings torch
     from limpide.kernels import library

@@ -25,7 +25,8 @@ from limpide.hub import (
     Store,
     resolve,
 )
-from limpide.hub.fit import DEFAULT_CONTEXT, memory_of, of_catalog, verdict
+from limpide.hub.candidate import of_catalog
+from limpide.hub.fit import DEFAULT_CONTEXT, memory_of, verdict
 from limpide.hub.huggingface import repo_dir
 from limpide.hub.machine import memory
 from limpide.hub.places import offline_requested
@@ -53,8 +54,9 @@ def list_models(as_json: Json = False) -> None:
     """List the models that Limpide knows, the smallest first, with what fits in memory and what is here. Sends nothing.
 
     \b
-    FITS: with a context of 4096 tokens in the memory that is free now; "tight" would push other programs out.
-    Sizes with ~ are estimates; `limpide fit NAME` predicts speed too.
+    FITS: with a context of 4096 tokens in the memory that is free now; "tight" would push other programs out; a star
+    means slow, because the kernels don't know its blocks or its numbers. `limpide fit NAME` tells why, and how slow.
+    Sizes with ≈ are estimates, or those of a file that its publisher may exchange.
 
     \b
     Examples:
@@ -69,10 +71,11 @@ def list_models(as_json: Json = False) -> None:
     table = [("NAME", "SIZE", "FITS", "CONTEXT", "THINKING", "LICENCE", "HERE")]
     for entry, row in zip(entries, rows, strict=True):
         here_now = "yes" if row["installed"] else "no"
-        cells = (entry.name, _size(entry), row["fits"], _thousands(entry.context), entry.thinking.value)
+        fits = f"{row['fits']}{'*' if row['slowed'] and row['fits'] != 'no' else ''}"
+        cells = (entry.name, _size(entry), fits, _thousands(entry.context), entry.thinking.value)
         table.append((*cells, _licence_keys(entry), here_now))
     print_table(table)
-    note(f"{megabytes(available)} of memory are free")
+    note(f"{megabytes(available)} of memory are free; * is slow: `limpide fit NAME` says why, and how slow")
 
 
 @app.command()
@@ -162,7 +165,18 @@ def megabytes(size: float) -> str:
 
 
 def _size(entry: CatalogEntry) -> str:
-    return megabytes(entry.size_bytes) if isinstance(entry, PinnedEntry) else f"~{megabytes(entry.size_bytes)}"
+    return megabytes(entry.size_bytes) if isinstance(entry, PinnedEntry) else f"≈{megabytes(entry.size_bytes)}"
+
+
+def _how_known(entry: CatalogEntry) -> str:
+    if isinstance(entry, HubEntry):
+        return "; the file's, as public sources list it" if entry.listed else "; estimated from its shape"
+    return ""
+
+
+def _speed(entry: CatalogEntry) -> str:
+    slowed = of_catalog(entry).slowed
+    return f"slow, through torch: {', '.join(slowed)}" if slowed else "full: the kernels compute all of it"
 
 
 def _licence_keys(entry: CatalogEntry) -> str:
@@ -181,9 +195,10 @@ def _fields(entry: CatalogEntry, path: Path | None) -> list[tuple[str, str]]:
         ("name", entry.name),
         ("title", f"{entry.title}, by {entry.publisher}"),
         ("parameters", _count(entry.parameters)),
-        ("size", f"{_size(entry)} ({entry.format}, {entry.architecture})"),
+        ("size", f"{_size(entry)} ({entry.format}, {entry.architecture}{_how_known(entry)})"),
         ("context", f"{entry.context} tokens"),
         ("thinking", _thinking(entry)),
+        ("speed", _speed(entry)),
         ("chat", chat),
         *(field for licence in entry.licences for field in _licence_fields(licence, base=licence != entry.licence)),
         *_source_fields(entry),
@@ -194,16 +209,27 @@ def _fields(entry: CatalogEntry, path: Path | None) -> list[tuple[str, str]]:
 
 def _thinking(entry: CatalogEntry) -> str:
     kind = entry.thinking.value
-    return kind if entry.dialect == kind else f"{kind} ({entry.dialect})"
+    said = {
+        "native": "native: it can be switched on and off",
+        "always": "always: it was trained to think first; off closes its thinking at once",
+        "prompted": "prompted: it has none of its own; it can be asked for steps",
+        "none": "none",
+    }[kind]
+    return said if entry.dialect == kind else f"{said} ({entry.dialect})"
 
 
 def _licence_fields(licence: Licence, *, base: bool) -> list[tuple[str, str]]:
     """A licence's terms in plain words."""
-    commercial = {"yes": "commercial use allowed", "limited": "commercial use within limits", "no": "not commercial"}
-    kind = "permissive" if licence.permissive else commercial[licence.commercial]
+    kind = {
+        "yes": "permissive: use it for anything, commercial too",
+        "limited": "commercial use within limits",
+        "no": "no commercial use",
+    }[licence.commercial]
     fields = [
-        ("and" if base else "licence", f"{licence.name} ({licence.spdx}), {kind}"),
-        ("", f"{licence.terms}; in short, and the terms decide:"),
+        ("and its base" if base else "licence", f"{licence.name} ({licence.spdx})"),
+        ("", kind),
+        ("", f"the terms, which decide: {licence.terms}"),
+        ("", "in short:"),
         *(("", f"- {line}") for line in licence.plainly()),
     ]
     if licence.needs_acceptance:
@@ -234,13 +260,14 @@ def _cache_folder(entry: CatalogEntry) -> Path:
 
 def _summary(entry: CatalogEntry, path: Path | None, available: int) -> dict[str, Any]:
     context = min(DEFAULT_CONTEXT, entry.context)
-    needed = memory_of(of_catalog(entry), context=context).total
+    candidate = of_catalog(entry)
+    needed = memory_of(candidate, context=context).total
     return {
         "name": entry.name,
         "title": entry.title,
         "parameters": entry.parameters,
         "size_bytes": entry.size_bytes,
-        "size_is_estimate": not isinstance(entry, PinnedEntry),
+        "size_is_estimate": isinstance(entry, HubEntry) and not entry.listed,
         "format": entry.format,
         "architecture": entry.architecture,
         "context": entry.context,
@@ -253,6 +280,7 @@ def _summary(entry: CatalogEntry, path: Path | None, available: int) -> dict[str
         "fits": verdict(needed, available),
         "memory_bytes": needed,
         "memory_context": context,
+        "slowed": candidate.slowed,
         "installed": path is not None,
         "path": str(path) if path else None,
     }

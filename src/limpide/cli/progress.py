@@ -85,7 +85,7 @@ class Lines(Silent):
 
     def message(self, text: str) -> None:
         """One line."""
-        print(text, file=sys.stderr)
+        print(harmless(text), file=sys.stderr)
 
 
 def watch() -> Bar | Lines:

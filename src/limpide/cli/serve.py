@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-import ipaddress
-import logging
-import sys
 from typing import Annotated
 
 import typer
 
+from limpide.cli.guarding import (
+    AllowHostOption,
+    AllowOriginOption,
+    Asked,
+    LogContentOption,
+    LogFormat,
+    LogFormatOption,
+    RequireKeysOption,
+    TracesOption,
+    configure_log,
+    guard_of,
+)
 from limpide.cli.options import (
     ContextOption,
     LicenceOption,
@@ -21,7 +30,6 @@ from limpide.cli.options import (
 from limpide.cli.progress import watch
 from limpide.cli.running import PanelCommand
 from limpide.cli.terminal import note
-from limpide.core.errors import InvalidParameter
 from limpide.core.thinking import Thinking
 from limpide.hub import DEFAULT_MODEL
 
@@ -89,6 +97,12 @@ def serve(
             rich_help_panel=SERVER,
         ),
     ] = 30.0,
+    require_keys: RequireKeysOption = False,
+    allow_host: AllowHostOption = None,
+    allow_origin: AllowOriginOption = None,
+    log_format: LogFormatOption = LogFormat.PLAIN,
+    log_content: LogContentOption = False,
+    traces: TracesOption = False,
     think: ThinkOption = "off",
     numerics: NumericsOption = NumericsChoice.FAST,
     context: ContextOption = None,
@@ -106,7 +120,8 @@ def serve(
       limpide serve
       limpide serve smollm2-135m ./model.gguf --port 8080
     """
-    check_address(host)
+    configure_log(log_format, content=log_content)
+    guard = guard_of(Asked(host, require_keys, allow_host or [], allow_origin or [], log_content, traces))
     position = str(Thinking.parse(think))
     from limpide.cli.serving import Loading, listen, pool_of, run
     from limpide.hub import resolve
@@ -125,20 +140,9 @@ def serve(
             import torch
 
             torch.set_num_threads(threads)
-        logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
         pool = pool_of(located, Loading(numerics.value, context, max_batch, offline), idle_seconds=idle)
         settings = ServerSettings(default_think=position, drain_seconds=drain, database=state_dir() / "server.db")
-        run(pool, settings, listening, lambda name: _announce(url, name))
-
-
-def check_address(host: str) -> None:
-    """Raises InvalidParameter for an address that others can reach: so far nobody is asked for a key."""
-    try:
-        loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = host == "localhost"
-    if not loopback:
-        raise InvalidParameter("host", host, "an address of this machine alone, such as 127.0.0.1")
+        run(pool, settings, guard, listening, lambda name: _announce(url, name))
 
 
 def _url(host: str, port: int) -> str:

@@ -9,14 +9,15 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from limpide.core.errors import InvalidParameter
-from limpide.core.hosting import Host
 from limpide.core.receipt import Numerics
 from limpide.hub import LocatedModel
-from limpide.hub.fit import DEFAULT_CONTEXT, look_at, memory_of
+from limpide.hub.candidate import look_at
+from limpide.hub.fit import DEFAULT_CONTEXT, memory_of
 from limpide.hub.machine import memory
+from limpide.server.guards import Guards
 from limpide.server.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -85,7 +86,11 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def serve(
-    pool: ModelPool, settings: ServerSettings, listening: socket.socket, announce: Callable[[str], None]
+    pool: ModelPool,
+    settings: ServerSettings,
+    guard: Guards,
+    listening: socket.socket,
+    announce: Callable[[str], None],
 ) -> None:
     """Load the default model, say where the server is, and serve until SIGINT or SIGTERM; then drain.
 
@@ -102,10 +107,11 @@ async def serve(
             name = model.info.name
         announce(name)
         config = uvicorn.Config(
-            create_app(cast(Host, pool), settings),
+            create_app(pool, settings, guard),
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # anybody can send X-Forwarded-For
             lifespan="on",
             ws="none",
             timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
@@ -116,6 +122,15 @@ async def serve(
         raise
 
 
-def run(pool: ModelPool, settings: ServerSettings, listening: socket.socket, announce: Callable[[str], None]) -> None:
-    """`serve`, in a loop of its own."""
-    asyncio.run(serve(pool, settings, listening, announce))
+def run(
+    pool: ModelPool,
+    settings: ServerSettings,
+    guard: Guards,
+    listening: socket.socket,
+    announce: Callable[[str], None],
+) -> None:
+    """`serve`, in a loop of its own. Closes what the guard holds."""
+    try:
+        asyncio.run(serve(pool, settings, guard, listening, announce))
+    finally:
+        guard.close()

@@ -17,6 +17,8 @@ class AnswerWriter:
     def __init__(self, *, show_thinking: bool = True) -> None:
         self._show_thinking = show_thinking
         self._thinking = False
+        self._calling: int | None = None
+        """The call whose arguments are being shown."""
         self._last = "\n"
         self._started = time.perf_counter()
         self.text: list[str] = []
@@ -30,12 +32,14 @@ class AnswerWriter:
             return
         if self.first_token_seconds is None:
             self.first_token_seconds = time.perf_counter() - self._started
+        if isinstance(event, ToolCallDelta):
+            self._call(event)
+            return
+        self._end_call()
         if isinstance(event, ThinkingDelta):
             self._think(event.text)
         elif isinstance(event, TextDelta):
             self._answer(event.text)
-        elif isinstance(event, ToolCallDelta):
-            self._call(event)
 
     def _think(self, text: str) -> None:
         if not self._show_thinking or not text:
@@ -56,10 +60,19 @@ class AnswerWriter:
         self._last = text
 
     def _call(self, event: ToolCallDelta) -> None:
-        """A call on a line of its own. Local models' calls come whole."""
-        self._end_thinking()
-        self._end_line(sys.stdout)
-        write(f"{call_line(event.name or '', event.arguments)}\n", sys.stdout)
+        """A call on a line of its own, its arguments as they come."""
+        if event.call != self._calling:
+            self._end_call()
+            self._end_thinking()
+            self._end_line(sys.stdout)
+            self._calling = event.call
+            write(f"{event.name or ''}(", sys.stdout)
+        write(event.arguments, sys.stdout)
+
+    def _end_call(self) -> None:
+        if self._calling is not None:
+            self._calling = None
+            write(")\n", sys.stdout)
 
     def _end_thinking(self) -> None:
         if not self._thinking:
@@ -77,6 +90,7 @@ class AnswerWriter:
 
     def close(self) -> None:
         """End the last line, whatever it was."""
+        self._end_call()
         self._end_line(sys.stderr if self._thinking else sys.stdout)
 
 

@@ -16,6 +16,8 @@ class LimpideError(Exception):
     """What the command line exits with."""
     http_status: ClassVar[int] = 500
     """What the server answers with."""
+    retry_after: float | None = None
+    """Seconds after which the same request may do better; None if waiting does not help."""
 
     def __init__(self, what: str, *, expected: str | None = None, hint: str | None = None) -> None:
         super().__init__(what)
@@ -173,6 +175,40 @@ class EngineStopped(LimpideError):
     http_status = 503
 
 
+class KeyRefused(BadRequest):
+    """The server wants a key, and none came, or one that it does not know, that was revoked or that has expired."""
+
+    http_status = 401
+
+
+class NotAllowed(BadRequest):
+    """Who asks is known, or need not be, but may not do this here."""
+
+    http_status = 403
+
+
+class LimitReached(BadRequest):
+    """A key has used up what it may use for now; `retry_after` says when it may go on."""
+
+    http_status = 429
+
+    def __init__(self, what: str, *, retry_after: float, expected: str | None = None, hint: str | None = None) -> None:
+        super().__init__(what, expected=expected, hint=hint)
+        self.retry_after = retry_after
+
+
+class RequestTooLarge(BadRequest):
+    """A request has more bytes, headers or parts than the server reads."""
+
+    http_status = 413
+
+
+class RequestTooSlow(BadRequest):
+    """A request's body did not arrive within the time that it may take."""
+
+    http_status = 408
+
+
 class NotFound(BadRequest):
     """Nothing goes by this id: it never did, or it is over and gone."""
 
@@ -195,3 +231,7 @@ class Overloaded(LimpideError):
         super().__init__(what, hint=hint or f"ask again in {retry_after} s")
         self.retry_after = retry_after
         """Seconds after which it is worth asking again, at least 1."""
+
+
+class InvalidShape(BadRequest):
+    """A schema, expression or grammar for the answer is not valid, can't be enforced, or costs too much."""

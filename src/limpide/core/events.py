@@ -40,7 +40,7 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """More of a tool call: `id` and `name` come first, `arguments` grows."""
+    """More of a tool call: `id` and `name` come once, with its first delta; `arguments` of all its deltas add up."""
 
     call: int
     id: str | None = None

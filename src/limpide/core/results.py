@@ -65,6 +65,8 @@ class BenchResult:
     """Highest resident memory of the process; the memory-mapped weights count as far as they were read."""
     program_rss_bytes: int
     """Resident memory of the process before the model was opened: Python, torch and what else every model needs."""
+    cache_bytes: int
+    """Keys and values that the cache held at the end, those kept for requests to come included."""
     machine: Mapping[str, Any]
     versions: Mapping[str, str]
     measured_at: str

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from limpide.core.events import ToolCallDelta
 from limpide.core.messages import Tool
 from limpide.core.receipt import Outcome
-from limpide.text.tools import Piece, ToolDialect, ToolScanner
+from limpide.text.tools import CallArguments, Piece, ReadCall, ToolDialect, ToolScanner
 
 _ID_LENGTH = 9
 """Some templates insist on nine letters or digits."""
@@ -52,17 +52,22 @@ class Calls:
         """What became of the tools."""
         names = [tool.name for tool in self._plan.tools]
         made = f"{self.num_calls or 'no'} call{'' if self.num_calls == 1 else 's'}"
-        wrong = self._scanner.malformed
+        wrong, broken = self._scanner.malformed, self._scanner.broken
         reasons = [self._plan.note] if self._plan.note else []
         if wrong:
             what = "what looked like a call was" if len(wrong) == 1 else f"{len(wrong)} that looked like calls were"
             reasons.append(f"{what} left in the text: {'; '.join(wrong[:3])}")
-        return Outcome("clamped" if wrong else "applied", names, made, ". ".join(reasons) or None)
+        if broken:
+            reasons.append(f"the arguments of a call can't be read: {'; '.join(broken[:3])}")
+        return Outcome("clamped" if wrong or broken else "applied", names, made, ". ".join(reasons) or None)
 
     def _numbered(self, piece: Piece) -> str | ToolCallDelta:
         if isinstance(piece, str):
             return piece
+        if isinstance(piece, CallArguments):
+            return ToolCallDelta(self.num_calls - 1, arguments=piece.text, index=self._index)
         number, self.num_calls = self.num_calls, self.num_calls + 1
         salt = self._salt.copy()
         salt.update(f" {number}".encode())
-        return ToolCallDelta(number, salt.hexdigest()[:_ID_LENGTH], piece.name, piece.arguments, self._index)
+        arguments = piece.arguments if isinstance(piece, ReadCall) else ""
+        return ToolCallDelta(number, salt.hexdigest()[:_ID_LENGTH], piece.name, arguments, self._index)

@@ -87,6 +87,10 @@ class ChannelGate:
             self._num_header = 0
         return segments
 
+    def overshoots(self, _text: str) -> bool:
+        """Never: what ends a message is a token of its own."""
+        return False
+
     def closing_text(self) -> str:
         """What has to be appended to close the thinking here. A marker that is already half written is completed."""
         text = self._closing()

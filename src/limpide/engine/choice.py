@@ -12,6 +12,7 @@ import numpy.typing as npt
 from limpide.core.events import FinishReason, Usage
 from limpide.core.receipt import Outcome
 from limpide.core.sampling import Sampling
+from limpide.engine.guard import Guard
 from limpide.engine.output import Output
 from limpide.engine.receipts import Settled
 from limpide.engine.sampler import Chosen, Sampler
@@ -49,6 +50,7 @@ class Choice:
         vocab_size: int,
         on_end: Callable[[Ending], None],
         eos_closes: bool,
+        guard: Guard | None = None,
     ) -> None:
         self.index = index
         self.sequence = Sequence(number, prompt, self, logits_from=len(prompt) - 1)
@@ -63,6 +65,7 @@ class Choice:
         self._eos_ids = frozenset() if sampling.ignore_eos else tokenizer.eos_ids
         self._on_end = on_end
         self._eos_closes = eos_closes
+        self._guard = guard
         self._chosen: Chosen | None = None
         self._truncated = False
         self._submitted = time.perf_counter()
@@ -95,7 +98,8 @@ class Choice:
 
     def on_logits(self, position: int, logits: npt.NDArray[np.float32]) -> None:
         """Choose the next token. Nothing is changed yet: see Owner."""
-        self._chosen = self._sampler.choose(logits[-1, : self._vocab_size], self.num_generated)
+        allowed = self._guard.allowed() if self._guard else None
+        self._chosen = self._sampler.choose(logits[-1, : self._vocab_size], self.num_generated, allowed)
 
     def on_commit(self) -> bool:
         """Take the chosen token over, if the step came as far as the last token."""
@@ -119,7 +123,8 @@ class Choice:
         self._output.finish()
         if reason == "stop" and self._output.stop is None and self._output.num_calls:
             reason = "tool_calls"
-        self._on_end(Ending(reason, self.usage, self.index, self._output.stop, self._output.outcomes()))
+        outcomes = {**self._output.outcomes(), **(self._guard.outcomes() if self._guard else {})}
+        self._on_end(Ending(reason, self.usage, self.index, self._output.stop, outcomes))
 
     def _accept(self, chosen: Chosen) -> None:
         gate = self._output.gate
@@ -128,16 +133,26 @@ class Choice:
                 self._close_thinking()
             else:
                 self._append(chosen.token)
+                if self._guard:
+                    self._guard.accept(chosen.token)
                 self.finish("stop")
             return
-        self._append(chosen.token)
-        self._output.push(chosen)
-        if self._output.ended:
+        if self._guard and gate.thinking and gate.overshoots(self._output.text_of(chosen.token)):
+            self._close_thinking()  # the grammar begins where the answer does, not in the middle of a token
+        else:
+            self._take(chosen)
+        if self._output.ended or (self._guard and self._guard.complete):
             self.finish("stop")
         elif gate.exhausted:
             self._close_exhausted()
         if not self.sequence.finished and self.num_generated >= self._settled.max_tokens:
             self.finish("length")
+
+    def _take(self, chosen: Chosen) -> None:
+        if self._guard:
+            self._guard.accept(chosen.token)
+        self._append(chosen.token)
+        self._output.push(chosen)
 
     def _close_exhausted(self) -> None:
         self._truncated = True

@@ -16,7 +16,9 @@ from limpide.core.ports import Scored
 from limpide.engine.calls import Calls
 from limpide.engine.channels import gate_for
 from limpide.engine.choice import Choice
+from limpide.engine.constraint import Grammars
 from limpide.engine.counters import Counters
+from limpide.engine.guard import Guard
 from limpide.engine.output import Output
 from limpide.engine.pending import Pending
 from limpide.engine.pooling import Pooling
@@ -72,6 +74,7 @@ class Engine(Turns):
         # Some models have more rows of logits than there are tokens; nobody was trained to write the surplus.
         self._vocab_size = min(vocab_size or tokenizer.vocab_size, tokenizer.vocab_size)
         self.counters = Counters()
+        self._grammars = Grammars(tokenizer, self._vocab_size)
         self._numbers = count()
         self._jobs: dict[Line, Job] = {}
         self._arriving: set[Job] = set()
@@ -111,13 +114,16 @@ class Engine(Turns):
     def submit(self, request: EngineRequest) -> Stream:
         """Queue a request. The stream gives its events; closing it, or dropping it, aborts the request.
 
-        Raises EmptyPrompt, ContextExceeded, OutOfMemory, InvalidParameter, EngineStopped before anything is queued.
+        Raises EmptyPrompt, ContextExceeded, OutOfMemory, InvalidParameter, InvalidShape, EngineStopped before anything
+        is queued.
         """
         plan = request.thinking
         closing = self._closing_tokens(plan) if plan else 0
         prompt = [int(token) for token in request.prompt]
         self._check_tokens(prompt)
         settled = settle(request, context=self.context, capacity=self.capacity, closing_tokens=closing)
+        grammar = request.grammar
+        begin = self._grammars.compile(grammar.text) if grammar else None
         job = Job(request.caller)
         for index in range(request.sampling.n):
             sampler = Sampler(
@@ -125,7 +131,8 @@ class Engine(Turns):
             )
             output = Output(
                 tokenizer=self._tokenizer,
-                detokenizer=Detokenizer(self._tokenizer, continuation=request.continuation),
+                # Where a grammar holds from the first token on, it says whether a space stands there.
+                detokenizer=Detokenizer(self._tokenizer, continuation=request.continuation or bool(grammar)),
                 gate=gate_for(plan, settled.budget),
                 stops=StopFilter(request.sampling.stop),
                 emit=job.events.append,
@@ -145,7 +152,9 @@ class Engine(Turns):
                 tokenizer=self._tokenizer,
                 vocab_size=self._vocab_size,
                 on_end=job.end,
-                eos_closes=bool(plan and plan.eos_closes),
+                # A shape is promised, so a turn that ends in the middle of its thinking is not over.
+                eos_closes=bool(plan and (plan.eos_closes or grammar)),
+                guard=Guard(grammar, begin, output.gate, plan, self._tokenizer) if grammar and begin else None,
             )
             job.sequences.append(choice.sequence)
         self._queue(job)

@@ -99,6 +99,10 @@ class Output:
             text = self._call_tokens.get(chosen.token, "")
         self._show_from(lambda: self.gate.push(self._turn.push(text)))
 
+    def text_of(self, token: int) -> str:
+        """Text of one token, as far as it is some by itself."""
+        return self._tokenizer.token_bytes(token).decode("utf-8", "replace")
+
     def close_thinking(self, num_tokens: int) -> None:
         """The thinking was closed by force with `num_tokens` tokens, which are not shown."""
         self._show(self.gate.close(num_tokens, self._rest()))

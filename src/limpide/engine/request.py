@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from limpide.engine.calls import ToolPlan
     from limpide.layers.kv import KVView
     from limpide.text import ThinkingPlan
+    from limpide.text.grammar.answer import AnswerGrammar
 
 
 class Model(Protocol):
@@ -42,6 +43,8 @@ class EngineRequest:
     """Strings that end the turn, wherever they come; they are not shown."""
     continuation: bool = False
     """The tokens go on from text that the reader has in front of him, so a space at the beginning is kept."""
+    grammar: AnswerGrammar | None = None
+    """What the answer must follow; the thinking before it is free. None: anything."""
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     """What the caller already knows for the receipt; the engine adds sampling's parameters and may clamp `think`."""
     caller: Caller = ANYBODY

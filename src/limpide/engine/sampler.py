@@ -42,8 +42,12 @@ class Sampler:
             sampling.temperature == 0 and self._bias is None and self._penalties is None and sampling.logprobs is None
         )
 
-    def choose(self, logits: Row, position: int) -> Chosen:
-        """The token at `position` (0 is the first generated one). logits: float32 [vocab]; they are not modified."""
+    def choose(self, logits: Row, position: int, allowed: npt.NDArray[np.bool_] | None = None) -> Chosen:
+        """The token at `position` (0 is the first generated one). logits: float32 [vocab]; they are not modified.
+
+        allowed: bool [vocab], at least one of them true: what a grammar leaves to choose from. None leaves everything.
+        Log-probabilities are those of all tokens, as if nothing were forbidden.
+        """
         best = int(logits.argmax())
         if not math.isfinite(logits[best]):
             raise CorruptModelFile(
@@ -51,10 +55,10 @@ class Sampler:
                 expected="finite logits",
                 hint="check the weights with `limpide models show`; a damaged or wrongly converted file does this",
             )
-        if self._plain_greedy:
+        if self._plain_greedy and (allowed is None or allowed[best]):
             return Chosen(best)
         row = self._adjusted(logits)
-        token = int(row.argmax()) if self.sampling.temperature == 0 else self._draw(row, position)
+        token = self._pick(row, position) if allowed is None else self._pick_allowed(row, position, allowed)
         if self.sampling.logprobs is None:
             return Chosen(token)
         return _with_logprobs(logits, token, self.sampling.logprobs)
@@ -74,6 +78,14 @@ class Sampler:
         if self._penalties is not None:
             self._penalties.apply(row)
         return row
+
+    def _pick(self, row: Row, position: int) -> int:
+        return int(row.argmax()) if self.sampling.temperature == 0 else self._draw(row, position)
+
+    def _pick_allowed(self, row: Row, position: int, allowed: npt.NDArray[np.bool_]) -> int:
+        """As if there were no other tokens: filters like top_k count the allowed ones alone."""
+        ids = np.flatnonzero(allowed)
+        return int(ids[self._pick(row[ids], position)])
 
     def _draw(self, row: Row, position: int) -> int:
         asked = self.sampling

@@ -56,6 +56,10 @@ class Gate(Protocol):
         """One more token, whose text is `text` (may be empty)."""
         ...
 
+    def overshoots(self, text: str) -> bool:
+        """Whether a token of that text would close the thinking and bring a piece of the answer, too."""
+        ...
+
     def closing_text(self) -> str:
         """What has to be appended to close the thinking here. A marker that is already half written is completed."""
         ...
@@ -123,6 +127,11 @@ class ThinkingGate:
         self.num_thinking_tokens += 1
         self._num_counted += 1
         return self._thinking(text)
+
+    def overshoots(self, text: str) -> bool:
+        """Whether a token of that text would close the thinking and bring a piece of the answer, too."""
+        _, closed, rest = (self._held + text).partition(self._close) if self._close else ("", "", "")
+        return self.thinking and bool(closed and rest.strip())
 
     def closing_text(self) -> str:
         """What has to be appended to close the thinking here. A marker that is already half written is completed."""

@@ -56,6 +56,11 @@ class Checkpoint(Protocol):
         The array may be written to; that never reaches the file (copy on write).
         """
 
+    def forget(self, name: str) -> None:
+        """Give back the memory that reading a tensor took, where its pages are its own. Arrays of it stay valid: they
+        are read again from the file, and what was written to them is lost. KeyError if there is none.
+        """
+
     def close(self) -> None:
         """Let go of the files. Arrays already handed out stay valid. Safe to call twice."""
 

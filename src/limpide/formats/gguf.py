@@ -75,6 +75,11 @@ class GGUF(Checkpoint):
         file, tensor = self._placed[name]
         return file.view(tensor.start, tensor.info.nbytes)
 
+    def forget(self, name: str) -> None:
+        """See `Checkpoint.forget`."""
+        file, tensor = self._placed[name]
+        file.forget(tensor.start, tensor.info.nbytes)
+
     def close(self) -> None:
         """See `Checkpoint.close`."""
         for part in self._parts:

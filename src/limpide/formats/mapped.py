@@ -55,6 +55,12 @@ class MappedFile:
             return np.empty(0, dtype=np.uint8)
         return np.frombuffer(self.data, dtype=np.uint8, count=nbytes, offset=start)
 
+    def forget(self, start: int, nbytes: int) -> None:
+        """Give back the memory of the whole pages among these bytes. They are read again if somebody looks."""
+        first, end = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE, (start + nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
+        if hasattr(mmap, "MADV_DONTNEED") and first < end:
+            self.data.madvise(mmap.MADV_DONTNEED, first, end - first)
+
     @property
     def sha256(self) -> str:
         """Hash of the whole file, in hexadecimal; computed once."""

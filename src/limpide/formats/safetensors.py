@@ -85,6 +85,11 @@ class Safetensors(Checkpoint):
         tensor = self._placed[name]
         return tensor.file.view(tensor.start, tensor.info.nbytes)
 
+    def forget(self, name: str) -> None:
+        """See `Checkpoint.forget`."""
+        tensor = self._placed[name]
+        tensor.file.forget(tensor.start, tensor.info.nbytes)
+
     def close(self) -> None:
         """See `Checkpoint.close`."""
         for file in self._files:

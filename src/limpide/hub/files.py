@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def sync_directory(directory: Path) -> None:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a small file durably: either all of it is there afterwards, or the old one still is."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
     with room_on(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

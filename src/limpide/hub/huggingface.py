@@ -7,9 +7,11 @@ library is imported late: it takes a quarter of a second, and a model that is al
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,19 +19,30 @@ from urllib.parse import urlsplit
 
 from limpide.core.errors import DiskFull, LimpideError
 from limpide.hub.files import room_on, sha256_of, sync_directory
-from limpide.hub.places import cache_dir, hf_cache_dir
+from limpide.hub.places import hf_cache_dir
 from limpide.hub.progress import Progress
 from limpide.hub.sources import SourceFailed
 from limpide.hub.transfer import check_sha256, resume_into, session_body
 
 _T = TypeVar("_T")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_PART = ".limpide.incomplete"
 _LARGEST_OVER_HTTP = 50 * 10**9  # beyond it the hub serves its own protocol only, which the library speaks
 
 CONNECT_SECONDS = 3.0
-"""What one request for metadata may take."""
-GIVE_UP_SECONDS = 4.0
-"""What the hub may cost in all before it counts as out of reach; also ends a name server that never answers."""
+"""What one request for metadata may take, unless HF_HUB_ETAG_TIMEOUT says more: on a slow network one needs it."""
+_GRACE_SECONDS = 1.0
+"""What the hub may cost beyond that before it counts as out of reach; ends a name server that never answers."""
+_MOST_SECONDS = 600.0
+
+
+def connect_seconds() -> float:
+    """What one request for metadata may take."""
+    try:
+        asked = float(os.environ.get("HF_HUB_ETAG_TIMEOUT", ""))
+    except ValueError:
+        return CONNECT_SECONDS
+    return min(asked, _MOST_SECONDS) if asked > 0 else CONNECT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +63,9 @@ class HuggingFaceSource:
         return cached_file(self.repo, self.revision, self.filename)
 
     def room_needed(self, size_bytes: int, store: Path) -> tuple[Path, int]:
-        """The file, in the Hugging Face cache."""
-        return hf_cache_dir(), size_bytes
+        """The file, in the Hugging Face cache, without what an earlier try left of it there."""
+        begun = (repo_dir(self.repo) / "blobs").glob(f"*{_PART}")
+        return hf_cache_dir(), max(0, size_bytes - max((path.stat().st_size for path in begun), default=0))
 
     def fetch(self, target: Path, scratch: Path, progress: Progress) -> Path:
         """Download into the Hugging Face cache, or mend what is damaged there."""
@@ -71,6 +85,14 @@ class HuggingFaceSource:
 def repo_dir(repo: str) -> Path:
     """Where the Hugging Face cache keeps a repository."""
     return hf_cache_dir() / f"models--{repo.replace('/', '--')}"
+
+
+def bytes_here(repo: str, sha256: str | None) -> int:
+    """Bytes that the cache has of a file, whole or in part."""
+    if sha256 is None or not _SHA256.fullmatch(sha256):
+        return 0
+    blob = repo_dir(repo) / "blobs" / sha256
+    return next((p.stat().st_size for p in (blob, blob.with_name(blob.name + _PART)) if p.is_file()), 0)
 
 
 def cached_file(repo: str, revision: str, filename: str) -> Path | None:
@@ -121,11 +143,12 @@ def ask(label: str, question: Callable[[], _T]) -> _T:
 
     thread = threading.Thread(target=run, daemon=True, name="limpide-hub")
     thread.start()
-    thread.join(GIVE_UP_SECONDS)
+    patience = connect_seconds() + _GRACE_SECONDS
+    thread.join(patience)
     if outcome:
         return outcome[0]
     if not trouble:
-        raise SourceFailed(f"{label}: no answer within {GIVE_UP_SECONDS:g} seconds")
+        raise SourceFailed(f"{label}: no answer within {patience:g} seconds (HF_HUB_ETAG_TIMEOUT allows more)")
     error = trouble[0]
     if isinstance(error, LimpideError | SourceFailed):
         raise error
@@ -140,7 +163,12 @@ def _load_library() -> None:
 def in_one_line(error: Exception) -> str:
     """An error of the library, short."""
     text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
+    return f"{type(error).__name__}: {_without_secrets(text[0])[:200]}" if text else type(error).__name__
+
+
+def _without_secrets(text: str) -> str:
+    """Passwords before a host, and queries, which sign the addresses that the hub sends us to."""
+    return re.sub(r"(https?://[^\s?'\"]*)\?[^\s'\"]*", r"\1", re.sub(r"//[^/\s@]+@", "//", text))
 
 
 def download(
@@ -178,21 +206,21 @@ def download(
 
 def _bring_blob(repo: str, found: Any, label: str, progress: Progress) -> None:
     """Make sure that the cache has the blob, whole and checked."""
-    from filelock import FileLock
     from huggingface_hub import utils
 
-    locks = cache_dir() / "locks"
+    # In the cache whose file it guards: whoever shares that shares the lock, wherever their own stores are.
+    locks = hf_cache_dir() / ".locks" / repo_dir(repo).name
     blob = repo_dir(repo) / "blobs" / found.etag
-    part = blob.with_name(f"{found.etag}.limpide.incomplete")
+    part = blob.with_name(found.etag + _PART)
     # A token is for the hub alone: where it sends us elsewhere for the bytes, the address itself is the permission.
-    same_host = urlsplit(found.location).netloc == urlsplit(_url(repo, found.commit_hash or "main", "x")).netloc
+    same_host = _origin(found.location) == _origin(_url(repo, found.commit_hash or "main", "x"))
     headers: dict[str, str] = utils.build_hf_headers(  # type: ignore[attr-defined]
         library_name="limpide", token=None if same_host else False
     )
     with room_on(blob.parent):
         blob.parent.mkdir(parents=True, exist_ok=True)
         locks.mkdir(parents=True, exist_ok=True)
-        with FileLock(locks / f"{found.etag}.lock"):
+        with _alone(locks / f"{found.etag}.limpide.lock", progress):
             if blob.is_file() and sha256_of(blob) == found.etag:
                 return
             try:
@@ -211,6 +239,29 @@ def _bring_blob(repo: str, found: Any, label: str, progress: Progress) -> None:
             sync_directory(blob.parent)
 
 
+@contextmanager
+def _alone(path: Path, progress: Progress) -> Iterator[None]:
+    """One process at a time. The system gives the lock back if its holder is killed."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        progress.message("another process is fetching the same file; waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _origin(url: str) -> tuple[str, str]:
+    """Scheme and host with port: what may see a token sent to the other must agree in both."""
+    parts = urlsplit(url)
+    return parts.scheme.lower(), parts.netloc.lower()
+
+
 def _library_download(repo: str, revision: str, filename: str, progress: Progress) -> str:
     from huggingface_hub import hf_hub_download
 
@@ -222,7 +273,7 @@ def _library_download(repo: str, revision: str, filename: str, progress: Progres
         filename,
         revision=revision,
         cache_dir=hf_cache_dir(),
-        etag_timeout=CONNECT_SECONDS,
+        etag_timeout=connect_seconds(),
         library_name="limpide",
         **options,
     )
@@ -238,7 +289,7 @@ def _url(repo: str, revision: str, filename: str) -> str:
 def _metadata(repo: str, revision: str, filename: str) -> Any:
     from huggingface_hub import get_hf_file_metadata
 
-    return get_hf_file_metadata(_url(repo, revision, filename), timeout=CONNECT_SECONDS)
+    return get_hf_file_metadata(_url(repo, revision, filename), timeout=connect_seconds())
 
 
 def _relay(progress: Progress) -> type[Any]:

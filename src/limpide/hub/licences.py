@@ -1,4 +1,9 @@
-"""Licences as data: what a model's terms allow and ask, in plain words. Not legal advice; the terms decide."""
+"""Licences as data: what a model's terms allow and ask, in plain words. Not legal advice; the terms decide.
+
+Compared in November 2026 with the terms' own text: Llama 3.1, 3.2 and 4 (and, by quotations, 4's use policy) in full;
+Gemma, Qwen Research and MRL by long quotations in public repositories; Qwen's agreement by its opening and quotations
+of single clauses; Llama 3.3 by secondary sources only.
+"""
 
 from __future__ import annotations
 
@@ -40,19 +45,22 @@ class Licence:
         """Everything that is asked, one sentence each: what matters most comes first."""
         said = []
         if self.commercial == "no":
-            said.append("do not use the model to earn money: not in products, services or paid work")
+            said.append("do not use the model to earn money: not in products, in services or at work")
         if self.user_limit is not None:
-            had = "had, when the model was released," if self.user_limit_at_release else "have"
+            had = "had, in the month before the model was released," if self.user_limit_at_release else "have"
             said.append(
-                f"if your products and services {had} more than {self.user_limit // 10**6} million users a month, "
-                "ask the publisher for a licence of your own first"
+                f"if the products and services of your company and its group {had} more than "
+                f"{self.user_limit // 10**6} million users a month, ask the publisher for a licence of your own first"
             )
         if self.display is not None:
-            said.append(f"show the words “{self.display}” where people use what you built with it")
+            said.append(
+                f"if you pass the model on, or offer a product or service that contains it, show the words "
+                f"“{self.display}” where people see them: on its page, in its interface or its documentation"
+            )
         if self.name_prefix is not None:
             said.append(
-                "let the name of a model that you make from it, or from its answers, and pass on begin with "
-                f"“{self.name_prefix}”"
+                "if you train or improve a model with it or with its answers and pass that model on, let its name "
+                f"begin with “{self.name_prefix}”"
             )
         return (*said, *self.obligations)
 
@@ -96,11 +104,13 @@ GEMMA = Licence(
     permissive=False,
     needs_acceptance=True,
     obligations=(
-        "do not use the model for what Google's Gemma Prohibited Use Policy forbids",
-        "whoever you give the model, or a model made from it, to must be bound to the same restrictions and get a copy "
-        "of the terms",
-        "mark the files that you changed",
-        "Google may restrict use that breaks the terms",
+        "do not use the model for what Google's Gemma Prohibited Use Policy forbids, nor let others",
+        "whoever gets the model or a model made from it, also as a service of yours, must be bound to the same "
+        "restrictions, be told so and get a copy of the terms; models that learned from its answers count as made "
+        "from it",
+        "when you pass it on, add a file “Notice” that says “Gemma is provided under and subject to the Gemma Terms of "
+        "Use found at ai.google.dev/gemma/terms”, and mark the files that you changed",
+        "Google may restrict use that breaks the terms, also from afar",
     ),
     terms="https://ai.google.dev/gemma/terms",
     commercial="limited",
@@ -117,11 +127,12 @@ def _llama(version: str, *extra: str) -> Licence:
         needs_acceptance=True,
         obligations=(
             f"do not use the model for what Meta's Llama {version} Acceptable Use Policy forbids",
-            "pass the agreement on with the weights, and a notice that says "
+            "pass the agreement on with the weights, and a file “Notice” that says "
             f"“Llama {version} is licensed under the Llama {version} Community License, Copyright © Meta Platforms, "
             "Inc. All Rights Reserved.”",
             *extra,
-            "the licence ends if you sue Meta over what the model or its results contain",
+            "the licence ends if you sue anybody because the model or its results infringe rights of yours; "
+            "what others claim from Meta because of your use, you bear",
         ),
         terms=f"https://www.llama.com/llama{version.replace('.', '_')}/license/",
         commercial="limited",
@@ -142,6 +153,8 @@ LLAMA_3_2 = _llama("3.2")
 LLAMA_3_3 = _llama("3.3")
 LLAMA_4 = _llama("4", _NOT_IN_THE_EU)
 
+_QWEN_PASSING_ON = "pass the agreement on with the weights, and a file “Notice” that says"
+
 QWEN = Licence(
     key="qwen",
     spdx="LicenseRef-Qwen",
@@ -151,8 +164,9 @@ QWEN = Licence(
     obligations=(
         "if you train or improve a model with it or with its answers and pass that model on, show “Built with Qwen” or "
         "“Improved using Qwen” in its documentation",
-        "pass the agreement on with the weights, keep its notices, and mark the files that you changed",
-        "the licence ends if you sue Alibaba Cloud over what the model or its results contain",
+        f"{_QWEN_PASSING_ON} “Qwen is licensed under the Qwen LICENSE AGREEMENT, Copyright (c) Alibaba Cloud. All "
+        "Rights Reserved.”, and mark the files that you changed",
+        "the licence ends if you sue because the model or its results infringe rights of yours",
     ),
     terms="https://huggingface.co/Qwen/Qwen2.5-72B-Instruct/blob/main/LICENSE",
     commercial="limited",
@@ -166,10 +180,11 @@ QWEN_RESEARCH = Licence(
     permissive=False,
     needs_acceptance=True,
     obligations=(
-        "use it for research and evaluation only; for anything commercial ask Alibaba Cloud for another licence",
+        "use it for research or evaluation only; for anything commercial ask Alibaba Cloud for another licence",
         "if you train or improve a model with it or with its answers and pass that model on, show “Built with Qwen” or "
         "“Improved using Qwen” in its documentation",
-        "pass the agreement on with the weights, keep its notices, and mark the files that you changed",
+        f"{_QWEN_PASSING_ON} “Qwen is licensed under the Qwen RESEARCH LICENSE AGREEMENT, Copyright (c) Alibaba Cloud. "
+        "All Rights Reserved.”, and mark the files that you changed",
     ),
     terms="https://huggingface.co/Qwen/Qwen2.5-3B-Instruct/blob/main/LICENSE",
     commercial="no",
@@ -182,9 +197,11 @@ MISTRAL_RESEARCH = Licence(
     permissive=False,
     needs_acceptance=True,
     obligations=(
-        "use it, what you make from it and its answers for research only; for anything else ask Mistral AI for a "
-        "commercial licence",
-        "pass what you make from it on under the same terms only, with a copy of them, and say what you changed",
+        "use it, what you make from it and its answers for research only, personal, scientific or academic, which has "
+        "nothing to do with a business, not even inside one and not even for free; for anything else ask Mistral AI "
+        "for a commercial licence",
+        "pass a copy of the terms on with it and with what you make from it, and a file “Notice” that says “Licensed "
+        "by Mistral AI under the Mistral AI Research License”; say what you changed; the model stays for research",
     ),
     terms="https://mistral.ai/licenses/MRL-0.1.md",
     commercial="no",

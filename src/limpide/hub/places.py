@@ -41,6 +41,13 @@ def state_dir() -> Path:
     return _base("XDG_STATE_HOME", ".local/state")
 
 
+def config_dir() -> Path:
+    """What people set up, such as keys of the server: LIMPIDE_HOME/config, XDG_CONFIG_HOME/limpide or ~/.config."""
+    if home := _from_environment("LIMPIDE_HOME"):
+        return home / "config"
+    return _base("XDG_CONFIG_HOME", ".config")
+
+
 def hf_cache_dir() -> Path:
     """The Hugging Face cache, by the rules of its own library (HF_HUB_CACHE, HF_HOME/hub, XDG_CACHE_HOME)."""
     if found := _from_environment("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):

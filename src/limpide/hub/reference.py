@@ -19,7 +19,7 @@ from limpide.core.errors import (
     UnsupportedFormat,
 )
 from limpide.hub.files import disk_full, free_bytes
-from limpide.hub.huggingface import CONNECT_SECONDS, ask, cached_snapshot, download
+from limpide.hub.huggingface import ask, bytes_here, cached_snapshot, connect_seconds, download
 from limpide.hub.places import hf_cache_dir
 from limpide.hub.progress import Progress
 from limpide.hub.sources import SourceFailed
@@ -27,6 +27,7 @@ from limpide.hub.sources import SourceFailed
 PREFIX = "hf:"
 _FORM = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<file>.+))?", re.ASCII)
 _SPLIT = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.IGNORECASE)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _NOT_A_MODEL = re.compile(r"mmproj|imatrix", re.IGNORECASE)
 _BESIDE_WEIGHTS = re.compile(r"[\w.-]+\.(json|jinja|model|txt)", re.ASCII)
 
@@ -49,14 +50,8 @@ class HubReference:
     def parse(cls, text: str) -> HubReference:
         """Read `hf:org/name[@revision][:file]`. Raises UnknownModel for anything else."""
         match = _FORM.fullmatch(text.removeprefix(PREFIX))
-        parts = (match["file"] or "").split("/") + (match["revision"] or "").split("/") if match else [".."]
-        if (
-            match is None
-            or ".." in parts
-            or "\\" in text
-            or (match["file"] or "").startswith("/")
-            or ".." in match["repo"]
-        ):
+        inside = [match["file"], match["revision"]] if match else []
+        if match is None or ".." in match["repo"] or not all(part is None or stays_inside(part) for part in inside):
             raise UnknownModel(
                 f"{text!r} names no repository", expected="hf:org/name, hf:org/name:file.gguf or hf:org/name:Q8_0"
             )
@@ -92,6 +87,11 @@ class RemoteModel:
     file: str | None
     size_bytes: int
     licence: str | None
+
+
+def stays_inside(name: str) -> bool:
+    """Whether a name with slashes, put below a folder, stays there on any system, and shows as what it is."""
+    return name.isprintable() and not re.search(r"[\\:]", name) and not {"", ".", ".."} & set(name.split("/"))
 
 
 def choose_gguf(names: Iterable[str], wanted: str | None) -> str | None:
@@ -176,6 +176,8 @@ def _reaching_out(reference: HubReference, *, offline: bool) -> Iterator[None]:
     try:
         yield
     except SourceFailed as error:
+        if is_gated(error.__cause__):
+            raise _gated(reference) from error
         raise DownloadFailed(
             f"{reference} did not come: {error}",
             expected="the Hugging Face hub within reach",
@@ -187,7 +189,7 @@ def _fetch(reference: HubReference, progress: Progress) -> HubModel:
     label = "Hugging Face hub"
     info = ask(label, lambda: _repository(reference))
     chosen, wanted = _wanted_files(info, reference)
-    needed = sum(f.size or 0 for f in wanted if not _is_cached(reference, info.sha, f))
+    needed = sum(_still_to_come(reference, info.sha, f) for f in wanted)
     if free_bytes(hf_cache_dir()) < needed:
         raise disk_full(hf_cache_dir(), needed)
     paths = []
@@ -211,7 +213,7 @@ def _refuse_unreadable(config: Path) -> None:
 
 def _wanted_files(info: Any, reference: HubReference) -> tuple[str | None, list[RemoteFile]]:
     """The GGUF that was chosen (None for a folder of safetensors) and all files to fetch for the model."""
-    files = [_remote_file(sibling) for sibling in info.siblings or ()]
+    files = [_remote_file(sibling) for sibling in info.siblings or () if stays_inside(sibling.rfilename)]
     chosen = choose_gguf((f.name for f in files), reference.file)
     return chosen, _gguf_files(files, chosen) if chosen else _folder_files(files, reference)
 
@@ -221,9 +223,12 @@ def _repository(reference: HubReference) -> Any:
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        return HfApi(library_name="limpide").model_info(
-            reference.repo, revision=reference.revision, timeout=CONNECT_SECONDS, files_metadata=True
+        info = HfApi(library_name="limpide").model_info(
+            reference.repo, revision=reference.revision, timeout=connect_seconds(), files_metadata=True
         )
+        if not _COMMIT.fullmatch(str(info.sha)):  # it names a folder here
+            raise SourceFailed(f"the hub names no commit of {reference.repo}")
+        return info
     except GatedRepoError as error:
         raise _gated(reference) from error
     except RepositoryNotFoundError as error:
@@ -233,6 +238,13 @@ def _repository(reference: HubReference) -> Any:
         ) from error
     except RevisionNotFoundError as error:
         raise UnknownModel(f"{reference.repo} has no revision {reference.revision}") from error
+
+
+def is_gated(error: BaseException | None) -> bool:
+    """Whether the hub said that terms have to be accepted there: of some repositories only when a file is asked for."""
+    from huggingface_hub.errors import GatedRepoError
+
+    return isinstance(error, GatedRepoError)
 
 
 def _gated(reference: HubReference) -> LicenceNotAccepted:
@@ -274,9 +286,12 @@ def _folder_files(files: Sequence[RemoteFile], reference: HubReference) -> list[
     return [f for f in files if _BESIDE_WEIGHTS.fullmatch(f.name)] + weights
 
 
-def _is_cached(reference: HubReference, commit: str, file: RemoteFile) -> bool:
+def _still_to_come(reference: HubReference, commit: str, file: RemoteFile) -> int:
+    """Bytes of a file that the cache has neither whole nor in part."""
     folder = cached_snapshot(reference.repo, commit)
-    return folder is not None and (folder / file.name).is_file()
+    if folder is not None and (folder / file.name).is_file():
+        return 0
+    return max(0, (file.size or 0) - bytes_here(reference.repo, file.sha256))
 
 
 def _remember_branch(reference: HubReference, commit: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from limpide.hub.sources import SourceFailed
 STALL_SECONDS = 15.0
 _CHUNK = 1 << 17  # what a broken connection may cost
 _FRUITLESS_TRIES = 3
+_PAUSE_SECONDS = 0.5
+"""Before the second fruitless try; twice that before the third."""
 
 
 class Opener(Protocol):
@@ -29,6 +32,7 @@ def resume_into(part: Path, opened: Opener, *, size: int, sha256: str, label: st
     """Complete `part` to `size` bytes and check it. Raises SourceFailed, ChecksumMismatch (`part` is gone) or DiskFull.
 
     A connection that breaks is opened again at the byte where it broke; three times in a row without a byte is enough.
+    Between those we wait a little: a server that is overloaded answers later, not sooner.
     """
     progress.update(_size_of(part))
     fruitless = 0
@@ -45,6 +49,7 @@ def resume_into(part: Path, opened: Opener, *, size: int, sha256: str, label: st
         fruitless = 0 if _size_of(part) > have else fruitless + 1
         if fruitless >= _FRUITLESS_TRIES:
             raise SourceFailed(f"{label}: broke off at {_size_of(part)} of {size} bytes ({last})")
+        time.sleep(_PAUSE_SECONDS * fruitless)
     check_sha256(part, sha256, label, Path.unlink)
 
 

@@ -17,6 +17,8 @@ from limpide.kernels.tiles import KEY_TILE, QUERY_TILE
 
 _NEVER = np.float32(-1e30)
 _AT_ONCE = 4
+STRIP = 2 * simd.WIDE
+"""Columns of a product that are summed in registers, for four rows at once."""
 
 
 @inline
@@ -167,47 +169,73 @@ def attend_few() -> Callable[[int], None]:
 
 
 @inline
-def _product_4x16(a, a_stride, b, b_stride, depth, out, out_stride, accumulate):  # type: ignore[no-untyped-def]
-    """out[4, 16] (+)= a[4, depth] b[depth, 16], all float32; strides in bytes."""
+def _product(a, a_stride, b, b_stride, depth, out, out_stride, accumulate):  # type: ignore[no-untyped-def]
+    """out[4, STRIP] (+)= a[4, depth] b[depth, STRIP], all float32; strides in bytes."""
+    half = 2 * STRIP
     if accumulate:
-        c00, c01 = simd.load_f32x8(out), simd.load_f32x8(out + 32)
-        c10, c11 = simd.load_f32x8(out + out_stride), simd.load_f32x8(out + out_stride + 32)
-        c20, c21 = simd.load_f32x8(out + 2 * out_stride), simd.load_f32x8(out + 2 * out_stride + 32)
-        c30, c31 = simd.load_f32x8(out + 3 * out_stride), simd.load_f32x8(out + 3 * out_stride + 32)
+        c00, c01 = simd.load_wide(out), simd.load_wide(out + half)
+        c10, c11 = simd.load_wide(out + out_stride), simd.load_wide(out + out_stride + half)
+        c20, c21 = simd.load_wide(out + 2 * out_stride), simd.load_wide(out + 2 * out_stride + half)
+        c30, c31 = simd.load_wide(out + 3 * out_stride), simd.load_wide(out + 3 * out_stride + half)
     else:
-        zero = simd.splat(np.float32(0))
+        zero = simd.splat_wide(np.float32(0))
         c00 = c01 = c10 = c11 = c20 = c21 = c30 = c31 = zero
     for i in range(depth):
-        low, high = simd.load_f32x8(b + i * b_stride), simd.load_f32x8(b + i * b_stride + 32)
-        x = simd.splat(simd.load_f32(a + 4 * i))
-        c00, c01 = simd.fma(x, low, c00), simd.fma(x, high, c01)
-        x = simd.splat(simd.load_f32(a + a_stride + 4 * i))
-        c10, c11 = simd.fma(x, low, c10), simd.fma(x, high, c11)
-        x = simd.splat(simd.load_f32(a + 2 * a_stride + 4 * i))
-        c20, c21 = simd.fma(x, low, c20), simd.fma(x, high, c21)
-        x = simd.splat(simd.load_f32(a + 3 * a_stride + 4 * i))
-        c30, c31 = simd.fma(x, low, c30), simd.fma(x, high, c31)
-    simd.store_f32x8(out, c00)
-    simd.store_f32x8(out + 32, c01)
-    simd.store_f32x8(out + out_stride, c10)
-    simd.store_f32x8(out + out_stride + 32, c11)
-    simd.store_f32x8(out + 2 * out_stride, c20)
-    simd.store_f32x8(out + 2 * out_stride + 32, c21)
-    simd.store_f32x8(out + 3 * out_stride, c30)
-    simd.store_f32x8(out + 3 * out_stride + 32, c31)
+        low, high = simd.load_wide(b + i * b_stride), simd.load_wide(b + i * b_stride + half)
+        x = simd.splat_wide(simd.load_f32(a + 4 * i))
+        c00, c01 = simd.fma_wide(x, low, c00), simd.fma_wide(x, high, c01)
+        x = simd.splat_wide(simd.load_f32(a + a_stride + 4 * i))
+        c10, c11 = simd.fma_wide(x, low, c10), simd.fma_wide(x, high, c11)
+        x = simd.splat_wide(simd.load_f32(a + 2 * a_stride + 4 * i))
+        c20, c21 = simd.fma_wide(x, low, c20), simd.fma_wide(x, high, c21)
+        x = simd.splat_wide(simd.load_f32(a + 3 * a_stride + 4 * i))
+        c30, c31 = simd.fma_wide(x, low, c30), simd.fma_wide(x, high, c31)
+    simd.store_wide(out, c00)
+    simd.store_wide(out + half, c01)
+    simd.store_wide(out + out_stride, c10)
+    simd.store_wide(out + out_stride + half, c11)
+    simd.store_wide(out + 2 * out_stride, c20)
+    simd.store_wide(out + 2 * out_stride + half, c21)
+    simd.store_wide(out + 3 * out_stride, c30)
+    simd.store_wide(out + 3 * out_stride + half, c31)
 
 
 @inline
 def _load_keys(source, table, first, end, block_size, row_bytes, head_dim, target):  # type: ignore[no-untyped-def]
     """Up to KEY_TILE keys as float32 [head_dim, KEY_TILE]: eight keys to a vector. Missing ones become zero."""
-    for p in range(KEY_TILE):
-        if first + p < end:
-            key = source + _page(table, first + p, block_size, row_bytes)
-            for c in range(head_dim):
-                simd.store_f32(target + 4 * (c * KEY_TILE + p), simd.load_f16(key + 2 * c))
+    for p in range(0, KEY_TILE, 8):
+        to = target + 4 * p
+        if first + p + 8 <= end:
+            k0 = source + _page(table, first + p, block_size, row_bytes)
+            k1 = source + _page(table, first + p + 1, block_size, row_bytes)
+            k2 = source + _page(table, first + p + 2, block_size, row_bytes)
+            k3 = source + _page(table, first + p + 3, block_size, row_bytes)
+            k4 = source + _page(table, first + p + 4, block_size, row_bytes)
+            k5 = source + _page(table, first + p + 5, block_size, row_bytes)
+            k6 = source + _page(table, first + p + 6, block_size, row_bytes)
+            k7 = source + _page(table, first + p + 7, block_size, row_bytes)
+            for c in range(0, head_dim, 8):
+                simd.store_columns(
+                    to + 4 * KEY_TILE * c,
+                    4 * KEY_TILE,
+                    simd.load_f16x8(k0 + 2 * c),
+                    simd.load_f16x8(k1 + 2 * c),
+                    simd.load_f16x8(k2 + 2 * c),
+                    simd.load_f16x8(k3 + 2 * c),
+                    simd.load_f16x8(k4 + 2 * c),
+                    simd.load_f16x8(k5 + 2 * c),
+                    simd.load_f16x8(k6 + 2 * c),
+                    simd.load_f16x8(k7 + 2 * c),
+                )
         else:
-            for c in range(head_dim):
-                simd.store_f32(target + 4 * (c * KEY_TILE + p), np.float32(0))
+            for i in range(8):
+                if first + p + i < end:
+                    key = source + _page(table, first + p + i, block_size, row_bytes)
+                    for c in range(head_dim):
+                        simd.store_f32(to + 4 * (c * KEY_TILE + i), simd.load_f16(key + 2 * c))
+                else:
+                    for c in range(head_dim):
+                        simd.store_f32(to + 4 * (c * KEY_TILE + i), np.float32(0))
 
 
 @inline
@@ -319,8 +347,8 @@ def attend_many() -> Callable[[int], None]:
                         row = g * QUERY_TILE + r
                         of = queries + row * head_bytes
                         seen = simd.smaller(KEY_TILE, position + simd.smaller(r + 3, count - 1) + 1 - tile)
-                        for n in range(0, seen, 16):
-                            _product_4x16(
+                        for n in range(0, seen, STRIP):
+                            _product(
                                 of,
                                 head_bytes,
                                 keys + 4 * n,
@@ -345,8 +373,8 @@ def attend_many() -> Callable[[int], None]:
                                 sums + (row + i) * head_bytes,
                                 head_dim,
                             )
-                        for n in range(0, head_dim, 16):
-                            _product_4x16(
+                        for n in range(0, head_dim, STRIP):
+                            _product(
                                 scores,
                                 4 * KEY_TILE,
                                 values + 4 * n,

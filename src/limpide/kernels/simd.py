@@ -25,6 +25,9 @@ HAS_AVX2 = bool(_HOST.get("avx2"))
 
 _I32, _I64, _F32, _I8, _I16 = ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.IntType(8), ir.IntType(16)
 _F32X8, _I32X8 = ir.VectorType(_F32, 8), ir.VectorType(_I32, 8)
+WIDE = 16 if HAS_VNNI512 else 8
+"""Lanes of the widest vector of float32 that the processor has."""
+_F32XN = ir.VectorType(_F32, WIDE)
 _I16X16, _I8X32 = ir.VectorType(_I16, 16), ir.VectorType(_I8, 32)
 
 
@@ -44,6 +47,7 @@ class _VectorModel(models.PrimitiveModel):
 
 f32x8 = Vector("f32x8", _F32X8)
 i32x8 = Vector("i32x8", _I32X8)
+f32xn = Vector(f"f32x{WIDE}", _F32XN) if WIDE != 8 else f32x8
 
 _Emit = Callable[[ir.IRBuilder, list[ir.Value]], ir.Value | None]
 
@@ -167,6 +171,30 @@ def store_f16x8(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
 def splat(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
     """The same float32 in each lane."""
     return _splat(builder, a[0], 8)
+
+
+@_op(f32xn, types.int64)
+def load_wide(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """WIDE float32."""
+    return _load(builder, a[0], _F32XN)
+
+
+@_op(types.void, types.int64, f32xn)
+def store_wide(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
+    """WIDE float32."""
+    builder.store(a[1], builder.inttoptr(a[0], _F32XN.as_pointer()), align=1)
+
+
+@_op(f32xn, types.float32)
+def splat_wide(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """The same float32 in each of WIDE lanes."""
+    return _splat(builder, a[0], WIDE)
+
+
+@_op(f32xn, f32xn, f32xn, f32xn)
+def fma_wide(builder: ir.IRBuilder, a: list[ir.Value]) -> ir.Value:
+    """a * b + c in WIDE lanes, rounded once."""
+    return _fma(builder, *a)
 
 
 def _fma(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
@@ -363,6 +391,22 @@ def _transposed(builder: ir.IRBuilder, v: list[ir.Value]) -> list[ir.Value]:
     a, b, c, d = (builder.bitcast(each, _I32X8) for each in v)
     first, second = _unpacked(builder, a, b, 1), _unpacked(builder, c, d, 1)
     return [quad for x, y in zip(first, second, strict=True) for quad in _unpacked(builder, x, y, 2)]
+
+
+@_op(types.void, types.int64, types.int64, *[f32x8] * 8)
+def store_columns(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
+    """Eight vectors as the columns of a matrix: (address, bytes between its rows, columns)."""
+    address, stride, *v = a
+    pairs = [_unpacked(builder, v[i], v[i + 1], 1) for i in (0, 2, 4, 6)]
+    left, right = (
+        [part for x, y in zip(pairs[q], pairs[q + 1], strict=True) for part in _unpacked(builder, x, y, 2)]
+        for q in (0, 2)
+    )  # each: four columns' rows i, and i + 4 in the upper half
+    for half in (0, 4):
+        mask = [half + i for i in range(4)] + [8 + half + i for i in range(4)]
+        for low, high in zip(left, right, strict=True):
+            builder.store(_shuffle(builder, low, high, mask), builder.inttoptr(address, _F32X8.as_pointer()), align=1)
+            address = builder.add(address, stride)
 
 
 def _prefetch(builder: ir.IRBuilder, address: ir.Value) -> None:

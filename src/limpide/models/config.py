@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -23,18 +24,30 @@ HARMLESS_HF = frozenset({
     # tokens and generation defaults: read by text and hub, not part of the computation
     "bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id", "decoder_start_token_id", "use_cache", "max_length",
     "do_sample", "temperature", "top_k", "top_p", "cache_implementation", "forced_bos_token_id", "forced_eos_token_id",
+    "min_length", "early_stopping", "num_beams", "num_beam_groups", "diversity_penalty", "typical_p",
+    "repetition_penalty", "length_penalty", "no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "bad_words_ids",
+    "num_return_sequences", "remove_invalid_values", "exponential_decay_length_penalty", "suppress_tokens",
+    "begin_suppress_tokens", "prefix",
     # training only
     "initializer_range", "attention_dropout", "hidden_dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop",
     "gradient_checkpointing",
     # how a reference implementation splits its work or returns its results
-    "pretraining_tp", "_attn_implementation_autoset", "return_dict", "output_attentions", "output_hidden_states",
-    "tokenizer_class", "is_llama_config", "problem_type", "id2label", "label2id",
+    "pretraining_tp", "_attn_implementation_autoset", "attn_implementation", "_attn_implementation", "return_dict",
+    "output_attentions", "output_hidden_states", "output_scores", "return_dict_in_generate", "output_past",
+    "chunk_size_feed_forward", "torchscript", "use_bfloat16", "tf_legacy_loss", "tie_encoder_decoder", "is_decoder",
+    # what it was trained for besides
+    "tokenizer_class", "is_llama_config", "problem_type", "id2label", "label2id", "_num_labels", "finetuning_task",
+    "task_specific_params",
 })  # fmt: skip
 """Keys of config.json known not to change what a forward pass computes."""
 
+_PLAIN_DECODER: Mapping[str, Collection[Any]] = MappingProxyType({
+    "is_encoder_decoder": (False,), "add_cross_attention": (False,), "pruned_heads": ({},),
+})  # fmt: skip
+"""Keys that older files of every family have, and what they say of a decoder without additions."""
+
 HARMLESS_GGUF = ("general.", "tokenizer.", "split.", "quantize.", "imatrix.", "GGUF.")
 """Prefixes of GGUF keys known not to change what a forward pass computes. Architecture keys are never among them."""
-
 
 MAX_LAYERS = 4096
 
@@ -186,6 +199,12 @@ class ConfigReader:
     def harmless(self, *keys: str) -> None:
         """Note keys that this family knows not to change the result."""
         self._read.update(self._prefix + key for key in keys)
+
+    def finish_hf(self, *, harmless: Collection[str] = ()) -> None:
+        """`finish` for a config.json, with what files of every family have in common."""
+        for key, allowed in _PLAIN_DECODER.items():
+            self.only(key, allowed, "a decoder without additions")
+        self.finish(harmless=HARMLESS_HF.union(harmless))
 
     def refusal(self, key: str, value: object, expected: str) -> UnsupportedConfig:
         """The error for a key whose value we can't work with."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from limpide.formats import Checkpoint
 from limpide.models import names
 from limpide.models.config import ConfigReader
 from limpide.models.family import Family
 from limpide.models.rope_config import ROPE_DIVISORS, gguf_scaling, hf_rope
 from limpide.models.sizes import Sizes, gguf_sizes, hf_sizes
-from limpide.models.spec import AttentionSpec, BlockSpec, MLPSpec, ModelSpec, NormSpec, RopeSpec
+from limpide.models.spec import BlockSpec, MLPSpec, ModelSpec, NormSpec, RopeSpec
 from limpide.models.transforms import Add
 
 _THETA = 10000.0
@@ -37,15 +39,7 @@ def from_gguf(config: ConfigReader, checkpoint: Checkpoint) -> ModelSpec:
 def _spec(sizes: Sizes, rope: RopeSpec, *, bias: bool) -> ModelSpec:
     norm = NormSpec(sizes.eps, mul_in_fp32=True)
     block = BlockSpec(
-        attention=AttentionSpec(
-            heads=sizes.heads,
-            kv_heads=sizes.kv_heads,
-            head_dim=sizes.head_dim,
-            scale=sizes.head_dim**-0.5,
-            rope=rope,
-            qkv_bias=bias,
-            out_bias=bias,
-        ),
+        attention=replace(sizes.attention(rope), qkv_bias=bias, out_bias=bias),
         feed_forward=MLPSpec(sizes.width, activation="gelu_tanh"),
         norm=norm,
     )

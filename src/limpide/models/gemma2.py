@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from limpide.formats import Checkpoint
 from limpide.models import names
 from limpide.models.config import ConfigReader
@@ -9,7 +11,7 @@ from limpide.models.family import Family
 from limpide.models.layer_types import every, hf_layer_types, masks
 from limpide.models.rope_config import ROPE_DIVISORS, gguf_scaling, hf_rope
 from limpide.models.sizes import Sizes, gguf_sizes, hf_sizes
-from limpide.models.spec import AttentionSpec, BlockSpec, MaskSpec, MLPSpec, ModelSpec, NormSpec, RopeSpec
+from limpide.models.spec import BlockSpec, MaskSpec, MLPSpec, ModelSpec, NormSpec, RopeSpec
 from limpide.models.transforms import Add
 
 _THETA = 10000.0
@@ -29,10 +31,12 @@ def from_hf(config: ConfigReader) -> ModelSpec:
     config.only("hidden_act", ("gelu_pytorch_tanh",), "gelu_pytorch_tanh")
     config.only("use_bidirectional_attention", (False,), "false")
     types = hf_layer_types(config, sizes.layers, every(_STEP, sizes.layers))
+    window = config.integer("sliding_window", _WINDOW)
+    config.only("sliding_window_size", (window,), f"{window}, like sliding_window")
     return _spec(
         sizes,
         RopeSpec(theta, sizes.head_dim, scaling=scaling),
-        masks(types, config.integer("sliding_window", _WINDOW)),
+        masks(types, window),
         scale=config.positive("query_pre_attn_scalar", 256.0) ** -0.5,
         softcap=_hf_softcap(config, "attn_logit_softcapping", _ATTENTION_SOFTCAP),
         final_softcap=_hf_softcap(config, "final_logit_softcapping", _FINAL_SOFTCAP),
@@ -74,16 +78,8 @@ def _spec(
     norm = NormSpec(sizes.eps, mul_in_fp32=True)
 
     def block(mask: MaskSpec) -> BlockSpec:
-        attention = AttentionSpec(
-            heads=sizes.heads,
-            kv_heads=sizes.kv_heads,
-            head_dim=sizes.head_dim,
-            scale=scale,
-            rope=rope,
-            mask=mask,
-            softcap=softcap,
-            qkv_bias=bias,
-            out_bias=bias,
+        attention = replace(
+            sizes.attention(rope), scale=scale, mask=mask, softcap=softcap, qkv_bias=bias, out_bias=bias
         )
         return BlockSpec(attention, MLPSpec(sizes.width, activation="gelu_tanh"), norm, placement="sandwich")
 

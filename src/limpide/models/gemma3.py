@@ -2,48 +2,44 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from limpide.formats import Checkpoint
+from limpide.models import names
 from limpide.models.config import ConfigReader
-from limpide.models.family import Family, TensorName, module
+from limpide.models.family import Family
+from limpide.models.layer_types import FULL, SLIDING, every, hf_layer_types, masks
 from limpide.models.rope_config import ROPE_DIVISORS, gguf_scaling, hf_scaling
-from limpide.models.spec import AttentionSpec, BlockSpec, MaskSpec, MLPSpec, ModelSpec, NormSpec, RopeScaling, RopeSpec
+from limpide.models.sizes import Defaults, Sizes, gguf_sizes, hf_sizes
+from limpide.models.spec import BlockSpec, MaskSpec, MLPSpec, ModelSpec, NormSpec, RopeScaling, RopeSpec
 from limpide.models.transforms import Add
 
-_SLIDING, _FULL = "sliding_attention", "full_attention"
 _PATTERN = 6
 """Every sixth layer sees everything. GGUF files don't say so."""
 _THETA_SLIDING, _THETA_FULL = 1e4, 1e6
 _LAYERS_27B = 62
 """The 27B model scales by its embedding, not its heads; GGUF files show that only by the number of layers."""
+_DEFAULTS = Defaults(vocab_size=262208, hidden=2304, width=9216, heads=8, kv_heads=4)
 
 
 def from_hf(config: ConfigReader) -> ModelSpec:
-    """The description in a Hugging Face config.json."""
-    context, layers = config.integer("max_position_embeddings", 131072), config.layers("num_hidden_layers")
+    """The description in a Hugging Face config.json. Those of multimodal models leave out what is a default."""
+    sizes = hf_sizes(config, context=131072, tied=True, head_dim=256, defaults=_DEFAULTS)
     config.only("hidden_activation", ("gelu_pytorch_tanh",), "gelu_pytorch_tanh")
     config.only("hidden_act", ("gelu_pytorch_tanh",), "gelu_pytorch_tanh")
     config.only("use_bidirectional_attention", (False,), "false")
     config.only("attn_logit_softcapping", (), "null")
-    theta, theta_sliding, scaling = _hf_ropes(config, context)
+    theta, theta_sliding, scaling = _hf_ropes(config, sizes.context)
+    pattern = config.integer("sliding_window_pattern", config.integer("_sliding_window_pattern", _PATTERN))
     return _spec(
-        vocab_size=config.integer("vocab_size", 262208),
-        hidden=config.integer("hidden_size", 2304),
-        context=context,
-        layer_types=_hf_layer_types(config, layers),
-        width=config.integer("intermediate_size", 9216),
-        # the configurations of multimodal models leave out what is a default
-        heads=config.integer("num_attention_heads", 8),
-        kv_heads=config.integer("num_key_value_heads", 4),
-        head_dim=config.integer("head_dim", 256),
+        sizes,
+        hf_layer_types(config, sizes.layers, every(pattern, sizes.layers)),
+        full=RopeSpec(theta, sizes.head_dim, scaling=scaling),
+        sliding=RopeSpec(theta_sliding, sizes.head_dim),
         scale=config.positive("query_pre_attn_scalar", 256.0) ** -0.5,
-        eps=config.number("rms_norm_eps", 1e-6),
-        theta=theta,
-        theta_sliding=theta_sliding,
-        scaling=scaling,
         window=config.integer("sliding_window", 4096),
         bias=config.boolean("attention_bias", False),
         final_softcap=config.number("final_logit_softcapping", None),
-        tied=config.boolean("tie_word_embeddings", True),
     )
 
 
@@ -57,153 +53,64 @@ def _hf_ropes(config: ConfigReader, context: int) -> tuple[float, float, RopeSca
     if old is not None:
         scaling = hf_scaling(old, context=context)
     if new is not None:
-        if (full := new.child(_FULL)) is not None:
+        if (full := new.child(FULL)) is not None:
             theta, scaling = full.number("rope_theta", theta), hf_scaling(full, context=context)
-        if (sliding := new.child(_SLIDING)) is not None:
+        if (sliding := new.child(SLIDING)) is not None:
             theta_sliding = sliding.number("rope_theta", theta_sliding)
             if hf_scaling(sliding, context=context) is not None:
                 raise sliding.refusal("rope_type", sliding.string("rope_type"), "default")
     return theta, theta_sliding, scaling
 
 
-def _hf_layer_types(config: ConfigReader, layers: int) -> tuple[str, ...]:
-    pattern = config.integer("sliding_window_pattern", config.integer("_sliding_window_pattern", _PATTERN))
-    types = config.strings("layer_types") or _layer_types(layers, pattern)
-    if len(types) != layers or not set(types) <= {_SLIDING, _FULL}:
-        raise config.refusal("layer_types", list(types), f"{layers} times {_SLIDING} or {_FULL}")
-    return types
-
-
-def _layer_types(layers: int, pattern: int) -> tuple[str, ...]:
-    return tuple(_FULL if (index + 1) % max(1, pattern) == 0 else _SLIDING for index in range(layers))
-
-
 def from_gguf(config: ConfigReader, checkpoint: Checkpoint) -> ModelSpec:
     """The description in GGUF metadata."""
-    hidden, heads = config.integer("embedding_length"), config.integer("attention.head_count")
-    layers, context = config.layers("block_count"), config.integer("context_length")
-    head_dim = config.integer("attention.key_length", 256)
-    config.only("attention.value_length", (head_dim,), f"{head_dim}, like attention.key_length")
-    config.only("rope.dimension_count", (head_dim,), f"{head_dim}, like attention.key_length")
+    sizes = gguf_sizes(config, checkpoint, head_dim=256)
     config.only("attention.sliding_window_pattern", (_PATTERN,), f"{_PATTERN}")
     config.only("attn_logit_softcapping", (0.0,), "0 (none)")
-    vocabulary = checkpoint.tensors.get("token_embd.weight")
-    divisor = hidden / max(1, heads) if layers == _LAYERS_27B else head_dim
+    scaling = gguf_scaling(config, checkpoint, context=sizes.context)
+    per_head = sizes.hidden / max(1, sizes.heads) if sizes.layers == _LAYERS_27B else sizes.head_dim
     return _spec(
-        vocab_size=config.integer("vocab_size", vocabulary.shape[0] if vocabulary else 0),
-        hidden=hidden,
-        context=context,
-        layer_types=_layer_types(layers, _PATTERN),
-        width=config.integer("feed_forward_length"),
-        heads=heads,
-        kv_heads=config.integer("attention.head_count_kv", heads),
-        head_dim=head_dim,
-        scale=max(1.0, divisor) ** -0.5,
-        eps=config.number("attention.layer_norm_rms_epsilon"),
-        theta=config.number("rope.freq_base", _THETA_FULL),
-        theta_sliding=config.number("rope.freq_base_swa", _THETA_SLIDING),
-        scaling=gguf_scaling(config, checkpoint, context=context),
+        sizes,
+        every(_PATTERN, sizes.layers),
+        full=RopeSpec(config.number("rope.freq_base", _THETA_FULL), sizes.head_dim, scaling=scaling),
+        sliding=RopeSpec(config.number("rope.freq_base_swa", _THETA_SLIDING), sizes.head_dim),
+        scale=max(1.0, per_head) ** -0.5,
         window=config.integer("attention.sliding_window"),
         bias="blk.0.attn_q.bias" in checkpoint.tensors,
         final_softcap=config.number("final_logit_softcapping", None) or None,
-        tied="output.weight" not in checkpoint.tensors,
     )
 
 
 def _spec(
+    sizes: Sizes,
+    types: tuple[str, ...],
     *,
-    vocab_size: int,
-    hidden: int,
-    context: int,
-    layer_types: tuple[str, ...],
-    width: int,
-    heads: int,
-    kv_heads: int,
-    head_dim: int,
+    full: RopeSpec,
+    sliding: RopeSpec,
     scale: float,
-    eps: float,
-    theta: float,
-    theta_sliding: float,
-    scaling: RopeScaling | None,
     window: int,
     bias: bool,
     final_softcap: float | None,
-    tied: bool,
 ) -> ModelSpec:
-    norm = NormSpec(eps, mul_in_fp32=True)
+    norm = NormSpec(sizes.eps, mul_in_fp32=True)
 
-    def block(rope: RopeSpec, mask: MaskSpec) -> BlockSpec:
-        return BlockSpec(
-            attention=AttentionSpec(
-                heads=heads,
-                kv_heads=kv_heads,
-                head_dim=head_dim,
-                scale=scale,
-                rope=rope,
-                mask=mask,
-                qk_norm=norm,
-                qkv_bias=bias,
-                out_bias=bias,
-            ),
-            feed_forward=MLPSpec(width, activation="gelu_tanh"),
-            norm=norm,
-            placement="sandwich",
+    def block(kind: str, mask: MaskSpec) -> BlockSpec:
+        attention = replace(
+            sizes.attention(full if kind == FULL else sliding),
+            scale=scale,
+            mask=mask,
+            qk_norm=norm,
+            qkv_bias=bias,
+            out_bias=bias,
         )
+        return BlockSpec(attention, MLPSpec(sizes.width, activation="gelu_tanh"), norm, placement="sandwich")
 
-    kinds = {
-        _SLIDING: block(RopeSpec(theta_sliding, head_dim), MaskSpec("window", window)),
-        _FULL: block(RopeSpec(theta, head_dim, scaling=scaling), MaskSpec()),
-    }
-    return ModelSpec(
-        "gemma3",
-        vocab_size,
-        hidden,
-        context,
-        blocks=tuple(kinds[kind] for kind in layer_types),
-        norm=norm,
-        tied=tied,
-        embed_scale=hidden**0.5,
-        final_softcap=final_softcap,
-    )
+    blocks = map(block, types, masks(types, window))
+    return sizes.model("gemma3", blocks, norm, embed_scale=sizes.hidden**0.5, final_softcap=final_softcap)
 
 
 _ADD_ONE = Add(1.0)
 """Hugging Face files store norm weights without their 1; GGUF files store them with it."""
-
-TENSORS: tuple[TensorName, ...] = (
-    *module("embed", "model.embed_tokens", "token_embd"),
-    *module("blocks.{b}.attn_norm", "model.layers.{b}.input_layernorm", "blk.{b}.attn_norm", hf_transform=_ADD_ONE),
-    *module("blocks.{b}.attn.q", "model.layers.{b}.self_attn.q_proj", "blk.{b}.attn_q"),
-    *module("blocks.{b}.attn.k", "model.layers.{b}.self_attn.k_proj", "blk.{b}.attn_k"),
-    *module("blocks.{b}.attn.v", "model.layers.{b}.self_attn.v_proj", "blk.{b}.attn_v"),
-    *module("blocks.{b}.attn.o", "model.layers.{b}.self_attn.o_proj", "blk.{b}.attn_output"),
-    *module(
-        "blocks.{b}.attn.q_norm", "model.layers.{b}.self_attn.q_norm", "blk.{b}.attn_q_norm", hf_transform=_ADD_ONE
-    ),
-    *module(
-        "blocks.{b}.attn.k_norm", "model.layers.{b}.self_attn.k_norm", "blk.{b}.attn_k_norm", hf_transform=_ADD_ONE
-    ),
-    *module(
-        "blocks.{b}.attn_post_norm",
-        "model.layers.{b}.post_attention_layernorm",
-        "blk.{b}.post_attention_norm",
-        hf_transform=_ADD_ONE,
-    ),
-    *module(
-        "blocks.{b}.mlp_norm", "model.layers.{b}.pre_feedforward_layernorm", "blk.{b}.ffn_norm", hf_transform=_ADD_ONE
-    ),
-    *module(
-        "blocks.{b}.mlp_post_norm",
-        "model.layers.{b}.post_feedforward_layernorm",
-        "blk.{b}.post_ffw_norm",
-        hf_transform=_ADD_ONE,
-    ),
-    *module("blocks.{b}.mlp.gate", "model.layers.{b}.mlp.gate_proj", "blk.{b}.ffn_gate"),
-    *module("blocks.{b}.mlp.up", "model.layers.{b}.mlp.up_proj", "blk.{b}.ffn_up"),
-    *module("blocks.{b}.mlp.down", "model.layers.{b}.mlp.down_proj", "blk.{b}.ffn_down"),
-    *module("norm", "model.norm", "output_norm", hf_transform=_ADD_ONE),
-    *module("lm_head", "lm_head", "output"),
-)
 
 FAMILY = Family(
     name="gemma3",
@@ -212,6 +119,12 @@ FAMILY = Family(
     hf_architectures=("Gemma3ForCausalLM",),
     from_gguf=from_gguf,
     from_hf=from_hf,
-    tensors=TENSORS,
+    tensors=(
+        *names.OUTER,
+        *names.attention(),
+        *names.head_norms(_ADD_ONE),
+        *names.MLP,
+        *names.sandwich_norms(hf=_ADD_ONE),
+    ),
     unused_tensors=(ROPE_DIVISORS,),
 )

@@ -31,7 +31,7 @@ def from_hf(config: ConfigReader) -> ModelSpec:
     config.only("scale_attn_by_inverse_layer_idx", (False,), "false")
     config.only("add_cross_attention", (False,), "false")
     config.harmless("reorder_and_upcast_attn")  # the same in full precision
-    config.harmless("task_specific_params", *_SUMMARY)
+    config.harmless("n_special", "predict_special_tokens", *_SUMMARY)
     name = config.string("activation_function", "gelu_new")
     if name not in _ACTIVATIONS:
         raise config.refusal("activation_function", name, " or ".join(_ACTIVATIONS))

@@ -12,7 +12,6 @@ from limpide.models.layer_types import FULL, SLIDING, hf_layer_types, masks
 from limpide.models.rope_config import gguf_scaling, hf_rope
 from limpide.models.sizes import Sizes, gguf_sizes, hf_sizes
 from limpide.models.spec import (
-    AttentionSpec,
     BlockSpec,
     GateClamp,
     MaskSpec,
@@ -96,17 +95,7 @@ def _spec(
     moe = MoESpec(router, MLPSpec(sizes.width, bias=True, clamp=clamp))
 
     def block(mask: MaskSpec) -> BlockSpec:
-        attention = AttentionSpec(
-            heads=sizes.heads,
-            kv_heads=sizes.kv_heads,
-            head_dim=sizes.head_dim,
-            scale=sizes.head_dim**-0.5,
-            rope=rope,
-            mask=mask,
-            sinks=True,
-            qkv_bias=bias,
-            out_bias=bias,
-        )
+        attention = replace(sizes.attention(rope), mask=mask, sinks=True, qkv_bias=bias, out_bias=bias)
         return BlockSpec(attention, moe, norm)
 
     return sizes.model("gpt_oss", map(block, masks), norm)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from limpide.formats import Checkpoint
 from limpide.models import names
@@ -10,7 +10,7 @@ from limpide.models.config import ConfigReader
 from limpide.models.family import Family
 from limpide.models.rope_config import ROPE_DIVISORS, gguf_scaling, hf_rope
 from limpide.models.sizes import Sizes, gguf_sizes, hf_sizes
-from limpide.models.spec import AttentionSpec, BlockSpec, MLPSpec, ModelSpec, MoESpec, NormSpec, RopeSpec
+from limpide.models.spec import BlockSpec, MLPSpec, ModelSpec, MoESpec, NormSpec, RopeSpec
 
 THETA = 10000.0
 _SSM = ("conv_kernel", "state_size", "group_count", "inner_size", "time_step_rank")
@@ -102,14 +102,8 @@ def equal_blocks(
     """A model of equal blocks, with the multipliers at their places."""
     norm = NormSpec(sizes.eps)
     block = BlockSpec(
-        attention=AttentionSpec(
-            heads=sizes.heads,
-            kv_heads=sizes.kv_heads,
-            head_dim=sizes.head_dim,
-            scale=multipliers.attention,
-            rope=rope,
-            qkv_bias=attention_bias,
-            out_bias=attention_bias,
+        attention=replace(
+            sizes.attention(rope), scale=multipliers.attention, qkv_bias=attention_bias, out_bias=attention_bias
         ),
         feed_forward=feed_forward,
         norm=norm,

@@ -15,7 +15,6 @@ from limpide.models.recurrent import mamba
 from limpide.models.rope_config import hf_rope
 from limpide.models.sizes import Sizes, gguf_sizes, hf_sizes
 from limpide.models.spec import (
-    AttentionSpec,
     BlockSpec,
     Mamba2Spec,
     MLPSpec,
@@ -131,14 +130,8 @@ def _spec(
     attention_bias: bool,
 ) -> ModelSpec:
     norm = NormSpec(sizes.eps)
-    attention = AttentionSpec(
-        heads=sizes.heads,
-        kv_heads=sizes.kv_heads,
-        head_dim=sizes.head_dim,
-        scale=multipliers.attention,
-        rope=rope,
-        qkv_bias=attention_bias,
-        out_bias=attention_bias,
+    attention = replace(
+        sizes.attention(rope), scale=multipliers.attention, qkv_bias=attention_bias, out_bias=attention_bias
     )
     block = BlockSpec(attention, feed_forward, norm, residual_scale=multipliers.residual)
     return sizes.model(

@@ -94,10 +94,10 @@ def gguf_attention(
 
 def _scale(width: int, scaling: RopeScaling | None) -> float:
     """1/√width, and YaRN's magnitude once for the queries and once for the keys."""
-    scale = 1 / math.sqrt(width)
+    magnitude = 1.0
     if isinstance(scaling, YarnScaling) and scaling.mscale_all_dim and scaling.factor > 1:
-        scale *= (0.1 * scaling.mscale_all_dim * math.log(scaling.factor) + 1.0) ** 2
-    return scale
+        magnitude = 0.1 * scaling.mscale_all_dim * math.log(scaling.factor) + 1.0
+    return magnitude * magnitude / math.sqrt(max(1, width))
 
 
 def hf_model(

@@ -12,7 +12,6 @@ from limpide.models.layer_types import FULL
 from limpide.models.rope_config import ROPE_DIVISORS, gguf_scaling, hf_rope
 from limpide.models.sizes import Sizes, gguf_sizes, hf_sizes
 from limpide.models.spec import (
-    AttentionSpec,
     BlockSpec,
     MaskSpec,
     MLPSpec,
@@ -151,12 +150,8 @@ def _spec(
     norm, without_weight = NormSpec(sizes.eps), NormSpec(sizes.eps, weighted=False)
 
     def block(layer: _Layer) -> BlockSpec:
-        attention = AttentionSpec(
-            heads=sizes.heads,
-            kv_heads=sizes.kv_heads,
-            head_dim=sizes.head_dim,
-            scale=sizes.head_dim**-0.5,
-            rope=rope if layer.rope else None,
+        attention = replace(
+            sizes.attention(rope if layer.rope else None),
             mask=layer.mask,
             qk_norm=without_weight if layer.rope and head_norm else None,
             qk_norm_after_rope=layer.rope and head_norm,

@@ -105,7 +105,11 @@ def _load(
         weight = _expanded(weight).view(info.shape)
     if tensor.transform is not None:
         weight = tensor.transform.load(weight, tensor.block)
-    return _expanded(weight) if numerics == "exact" else weight
+    if numerics == "exact":
+        weight = _expanded(weight)
+    if tensor.transform is not None or numerics == "exact":
+        present.forget(tensor.name)  # what we compute with is a copy
+    return weight
 
 
 def _expanded(weight: Weight) -> Tensor:

@@ -15,7 +15,6 @@ from limpide.models.layer_types import FULL, SLIDING, hf_layer_types, masks
 from limpide.models.rope_config import ROPE_DIVISORS, gguf_scaling, hf_rope
 from limpide.models.sizes import Sizes, gguf_sizes, hf_sizes
 from limpide.models.spec import (
-    AttentionSpec,
     BlockSpec,
     MaskSpec,
     MLPSpec,
@@ -67,6 +66,9 @@ def from_gguf(config: ConfigReader, checkpoint: Checkpoint) -> ModelSpec:
     beta, temperature = config.number("attention.temperature_scale", 0.0), None
     if beta:
         temperature = QueryTemperature(beta, config.integer("rope.scaling.original_context_length"))
+        config.only(
+            "attention.temperature_length", (temperature.period,), f"{temperature.period}, the original context"
+        )
     rope = RopeSpec(config.number("rope.freq_base", _THETA), sizes.head_dim, scaling=scaling)
     return _spec(sizes, rope, (MaskSpec(),) * sizes.layers, temperature)
 
@@ -75,15 +77,7 @@ def _spec(sizes: Sizes, rope: RopeSpec, masks: tuple[MaskSpec, ...], temperature
     norm = NormSpec(sizes.eps)
 
     def block(mask: MaskSpec) -> BlockSpec:
-        attention = AttentionSpec(
-            heads=sizes.heads,
-            kv_heads=sizes.kv_heads,
-            head_dim=sizes.head_dim,
-            scale=sizes.head_dim**-0.5,
-            rope=rope,
-            mask=mask,
-            q_temperature=temperature,
-        )
+        attention = replace(sizes.attention(rope), mask=mask, q_temperature=temperature)
         return BlockSpec(attention, MLPSpec(sizes.width), norm)
 
     return sizes.model("mistral", map(block, masks), norm)

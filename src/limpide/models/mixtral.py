@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from limpide.formats import Checkpoint
@@ -12,7 +13,6 @@ from limpide.models.family import Family
 from limpide.models.rope_config import ROPE_DIVISORS, gguf_scaling, hf_rope
 from limpide.models.sizes import Sizes, gguf_sizes, hf_sizes
 from limpide.models.spec import (
-    AttentionSpec,
     BlockSpec,
     MaskSpec,
     MLPSpec,
@@ -54,14 +54,7 @@ def from_gguf(config: ConfigReader, checkpoint: Checkpoint) -> ModelSpec:
 
 def _spec(sizes: Sizes, rope: RopeSpec, mask: MaskSpec, router: RouterSpec) -> ModelSpec:
     norm = NormSpec(sizes.eps)
-    attention = AttentionSpec(
-        heads=sizes.heads,
-        kv_heads=sizes.kv_heads,
-        head_dim=sizes.head_dim,
-        scale=sizes.head_dim**-0.5,
-        rope=rope,
-        mask=mask,
-    )
+    attention = replace(sizes.attention(rope), mask=mask)
     block = BlockSpec(attention, MoESpec(router, MLPSpec(sizes.width)), norm)
     return sizes.model("mixtral", (block,) * sizes.layers, norm)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from limpide.formats import Checkpoint
 from limpide.models import names
 from limpide.models.config import ConfigReader
@@ -15,7 +17,7 @@ from limpide.models.rope_config import (
     hf_rope,
 )
 from limpide.models.sizes import Sizes, gguf_sizes, hf_sizes
-from limpide.models.spec import AttentionSpec, BlockSpec, MaskSpec, MLPSpec, ModelSpec, NormSpec, RopeSpec
+from limpide.models.spec import BlockSpec, MaskSpec, MLPSpec, ModelSpec, NormSpec, RopeSpec
 from limpide.models.transforms import Rows
 
 _THETA = 10000.0
@@ -60,14 +62,7 @@ def from_gguf(config: ConfigReader, checkpoint: Checkpoint) -> ModelSpec:
 
 def _spec(sizes: Sizes, rope: RopeSpec, window: int | None) -> ModelSpec:
     norm = NormSpec(sizes.eps)
-    attention = AttentionSpec(
-        heads=sizes.heads,
-        kv_heads=sizes.kv_heads,
-        head_dim=sizes.head_dim,
-        scale=sizes.head_dim**-0.5,
-        rope=rope,
-        mask=MaskSpec() if window is None else MaskSpec("window", window),
-    )
+    attention = replace(sizes.attention(rope), mask=MaskSpec() if window is None else MaskSpec("window", window))
     block = BlockSpec(attention, MLPSpec(sizes.width), norm)
     return sizes.model("phi3", (block,) * sizes.layers, norm)
 

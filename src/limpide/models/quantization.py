@@ -30,7 +30,7 @@ _MAKING = (
     *("damp_percent", "damp_auto_increment", "true_sequential", "static_groups", "mse", "act_group_aware", "dataset"),
     *("tokenizer", "batch_size", "pad_token_id", "model_seqlen", "cache_block_outputs", "model_name_or_path"),
     *("model_file_base_name", "meta", "quantizer", "backend", "use_exllama", "exllama_config", "disable_exllama"),
-    *("max_input_length", "use_cuda_fp16", "do_fuse", "fuse_max_seq_len", "modules_to_fuse", "is_marlin_format"),
+    *("max_input_length", "use_cuda_fp16", "do_fuse", "fuse_max_seq_len", "modules_to_fuse"),
     *("lm_head", "sym", "offload_to_disk", "offload_to_disk_path", "pack_impl"),
 )
 
@@ -92,6 +92,7 @@ def _gptq(settings: ConfigReader) -> PartedFormat:
     settings.only("dynamic", ({},), "null: the same settings for all modules")
     settings.only("adapter", ({},), "null")
     settings.only("rotation", (), "null")
+    settings.only("is_marlin_format", (False,), "false: Marlin packs in an order of its own")
     version = settings.string("checkpoint_format", None) or settings.string("format", "gptq")
     settings.only("format", (version,), f"{version}, like checkpoint_format")
     if version not in ("gptq", "gptq_v2"):

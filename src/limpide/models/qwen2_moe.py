@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from limpide.formats import Checkpoint
 from limpide.models import experts, names
 from limpide.models.config import ConfigReader
@@ -10,7 +12,6 @@ from limpide.models.layer_types import FULL, SLIDING, hf_layer_types, masks
 from limpide.models.rope_config import ROPE_DIVISORS, gguf_scaling, hf_rope
 from limpide.models.sizes import Sizes, gguf_sizes, hf_sizes
 from limpide.models.spec import (
-    AttentionSpec,
     BlockSpec,
     MaskSpec,
     MLPSpec,
@@ -95,15 +96,7 @@ def _spec(
     norm = NormSpec(sizes.eps)
 
     def block(mask: MaskSpec, feed_forward: MLPSpec | MoESpec) -> BlockSpec:
-        attention = AttentionSpec(
-            heads=sizes.heads,
-            kv_heads=sizes.kv_heads,
-            head_dim=sizes.head_dim,
-            scale=sizes.head_dim**-0.5,
-            rope=rope,
-            mask=mask,
-            qkv_bias=bias,
-        )
+        attention = replace(sizes.attention(rope), mask=mask, qkv_bias=bias)
         return BlockSpec(attention, feed_forward, norm)
 
     return sizes.model("qwen2_moe", map(block, masks, feed_forward), norm)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from limpide.formats import Checkpoint
 from limpide.models import names
 from limpide.models.config import ConfigReader
@@ -9,7 +11,7 @@ from limpide.models.family import Family
 from limpide.models.qwen2 import hf_masks
 from limpide.models.rope_config import ROPE_DIVISORS, gguf_scaling, hf_rope
 from limpide.models.sizes import Sizes, gguf_sizes, hf_sizes
-from limpide.models.spec import AttentionSpec, BlockSpec, MaskSpec, MLPSpec, ModelSpec, NormSpec, RopeSpec
+from limpide.models.spec import BlockSpec, MaskSpec, MLPSpec, ModelSpec, NormSpec, RopeSpec
 
 _THETA = 10000.0
 
@@ -36,17 +38,7 @@ def _spec(sizes: Sizes, rope: RopeSpec, masks: tuple[MaskSpec, ...], *, bias: bo
     norm = NormSpec(sizes.eps)
 
     def block(mask: MaskSpec) -> BlockSpec:
-        attention = AttentionSpec(
-            heads=sizes.heads,
-            kv_heads=sizes.kv_heads,
-            head_dim=sizes.head_dim,
-            scale=sizes.head_dim**-0.5,
-            rope=rope,
-            mask=mask,
-            qk_norm=norm,
-            qkv_bias=bias,
-            out_bias=bias,
-        )
+        attention = replace(sizes.attention(rope), mask=mask, qk_norm=norm, qkv_bias=bias, out_bias=bias)
         return BlockSpec(attention, MLPSpec(sizes.width), norm)
 
     return sizes.model("qwen3", map(block, masks), norm)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from limpide.formats import Checkpoint
 from limpide.models import experts, names
 from limpide.models.config import ConfigReader
@@ -10,7 +12,6 @@ from limpide.models.qwen2_moe import hf_sparse_layers
 from limpide.models.rope_config import ROPE_DIVISORS, gguf_scaling, hf_rope
 from limpide.models.sizes import Sizes, gguf_sizes, hf_sizes
 from limpide.models.spec import (
-    AttentionSpec,
     BlockSpec,
     MaskSpec,
     MLPSpec,
@@ -29,6 +30,10 @@ def from_hf(config: ConfigReader) -> ModelSpec:
     sizes = hf_sizes(config, context=32768)
     theta, scaling = hf_rope(config, theta=_THETA, context=sizes.context)
     config.only("hidden_act", ("silu",), "silu")
+    # some files repeat what every Qwen3 mixture is like
+    config.only("qkv_bias", (False,), "false: attention_bias says it")
+    config.only("use_qk_norm", (True,), "true")
+    config.only("shared_expert_intermediate_size", (0,), "0: no expert that every token uses")
     config.harmless("sliding_window", "max_window_layers", *experts.HF_TRAINING)
     count = "num_local_experts" if "num_local_experts" in config else "num_experts"
     router = RouterSpec(
@@ -66,17 +71,7 @@ def _spec(
     sizes: Sizes, rope: RopeSpec, mask: MaskSpec, feed_forward: tuple[MLPSpec | MoESpec, ...], *, bias: bool
 ) -> ModelSpec:
     norm = NormSpec(sizes.eps)
-    attention = AttentionSpec(
-        heads=sizes.heads,
-        kv_heads=sizes.kv_heads,
-        head_dim=sizes.head_dim,
-        scale=sizes.head_dim**-0.5,
-        rope=rope,
-        mask=mask,
-        qk_norm=norm,
-        qkv_bias=bias,
-        out_bias=bias,
-    )
+    attention = replace(sizes.attention(rope), mask=mask, qk_norm=norm, qkv_bias=bias, out_bias=bias)
     return sizes.model("qwen3_moe", (BlockSpec(attention, each, norm) for each in feed_forward), norm)
 
 

@@ -11,9 +11,8 @@ from limpide.models.family import Family, TensorName, module
 from limpide.models.qwen2_moe import hf_sparse_layers
 from limpide.models.recurrent import deltanet
 from limpide.models.rope_config import gguf_scaling, hf_rope
-from limpide.models.sizes import Sizes, gguf_sizes, hf_sizes
+from limpide.models.sizes import Defaults, Sizes, gguf_sizes, hf_sizes
 from limpide.models.spec import (
-    AttentionSpec,
     BlockSpec,
     DeltaNetSpec,
     MLPSpec,
@@ -30,6 +29,7 @@ _THETA, _PART = 10000.0, 0.25
 _INTERVAL = 4
 """Every fourth layer is attention."""
 _LINEAR, _FULL = "linear_attention", "full_attention"
+_WITHOUT_MLP = Defaults(width=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +46,8 @@ class Parts:
     def model(self, family: str, feed_forward: tuple[MLPSpec | MoESpec, ...]) -> ModelSpec:
         """A whole model of these."""
         sizes, norm = self.sizes, NormSpec(self.sizes.eps)
-        attention = AttentionSpec(
-            heads=sizes.heads,
-            kv_heads=sizes.kv_heads,
-            head_dim=sizes.head_dim,
-            scale=sizes.head_dim**-0.5,
-            rope=self.rope,
-            qk_norm=norm,
-            qkv_bias=self.bias,
-            out_bias=self.bias,
-            out_gate=True,
+        attention = replace(
+            sizes.attention(self.rope), qk_norm=norm, qkv_bias=self.bias, out_bias=self.bias, out_gate=True
         )
         blocks = (
             BlockSpec(self.deltanet if carries else attention, each, norm)
@@ -66,7 +58,9 @@ class Parts:
 
 def hf_parts(config: ConfigReader) -> Parts:
     """From a config.json. Positions in three dimensions are one and the same for text."""
-    sizes = hf_sizes(config, context=32768, head_dim=256, width=0 if "num_experts" in config else None)
+    sizes = hf_sizes(
+        config, context=32768, head_dim=256, defaults=_WITHOUT_MLP if "num_experts" in config else Defaults()
+    )
     part = config.positive("partial_rotary_factor", _PART)
     if (settings := config.child("rope_parameters") or config.child("rope_scaling")) is not None:
         part = settings.positive("partial_rotary_factor", part)
@@ -76,6 +70,7 @@ def hf_parts(config: ConfigReader) -> Parts:
     theta, scaling = hf_rope(config, theta=_THETA, context=sizes.context, partial=True)
     config.only("hidden_act", ("silu",), "silu")
     config.only("attn_output_gate", (True,), "true")
+    config.only("output_gate_type", ("swish", "silu"), "swish, which is silu")
     config.only("use_sliding_window", (False,), "false")
     config.harmless("sliding_window", "max_window_layers", "mamba_ssm_dtype", *experts.HF_TRAINING)
     config.harmless("mtp_num_hidden_layers", "mtp_use_dedicated_embeddings")

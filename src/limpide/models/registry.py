@@ -29,7 +29,7 @@ from limpide.models import (
     qwen3_next,
     smollm3,
 )
-from limpide.models.config import HARMLESS_GGUF, HARMLESS_HF, ConfigReader
+from limpide.models.config import HARMLESS_GGUF, ConfigReader
 from limpide.models.family import Family
 from limpide.models.quantization import KEY, stored_format
 from limpide.models.spec import ModelSpec
@@ -101,7 +101,7 @@ def read_spec(checkpoint: Checkpoint) -> tuple[Family, ModelSpec]:
     stored_format(checkpoint)
     config.harmless("model_type", KEY)
     spec = family.from_hf(config)
-    config.finish(harmless=HARMLESS_HF)
+    config.finish_hf()
     return family, spec
 
 

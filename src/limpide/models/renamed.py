@@ -55,6 +55,10 @@ class Renamed(Checkpoint):
         """See `Checkpoint.raw`."""
         return self._checkpoint.raw(self._names[name])
 
+    def forget(self, name: str) -> None:
+        """See `Checkpoint.forget`."""
+        self._checkpoint.forget(self._names[name])
+
     def close(self) -> None:
         """See `Checkpoint.close`."""
         self._checkpoint.close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from limpide.formats import Checkpoint
 from limpide.layers.spec import require
 from limpide.models.config import ConfigReader
-from limpide.models.spec import BlockSpec, ModelSpec, NormSpec
+from limpide.models.spec import AttentionSpec, BlockSpec, ModelSpec, NormSpec, RopeSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,12 @@ class Sizes:
     tied: bool
 
     def __post_init__(self) -> None:
-        require(self.head_dim > 0, "head_dim", self.head_dim, "above zero")
+        for size in ("hidden", "head_dim"):
+            require(getattr(self, size) > 0, size, getattr(self, size), "above zero")
+
+    def attention(self, rope: RopeSpec | None) -> AttentionSpec:
+        """Grouped-query attention without additions: a family says how its own differs."""
+        return AttentionSpec(self.heads, self.kv_heads, self.head_dim, self.head_dim**-0.5, rope)
 
     def model(
         self,
@@ -56,6 +61,18 @@ class Sizes:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """Sizes that a config.json of a family may leave out; None: it says them."""
+
+    vocab_size: int | None = None
+    hidden: int | None = None
+    width: int | None = None
+    heads: int | None = None
+    kv_heads: int | None = None
+    """None: as many as heads."""
+
+
 def hf_sizes(
     config: ConfigReader,
     *,
@@ -63,22 +80,27 @@ def hf_sizes(
     eps: float = 1e-6,
     tied: bool = False,
     head_dim: int | None = None,
-    width: int | None = None,
+    defaults: Defaults = Defaults(),
 ) -> Sizes:
     """Sizes in a config.json. The arguments are what the family means by leaving a key out."""
-    hidden, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
+    hidden = _size(config, "hidden_size", defaults.hidden)
+    heads = _size(config, "num_attention_heads", defaults.heads)
     return Sizes(
-        vocab_size=config.integer("vocab_size"),
+        vocab_size=_size(config, "vocab_size", defaults.vocab_size),
         hidden=hidden,
         context=config.integer("max_position_embeddings", context),
         layers=config.layers("num_hidden_layers"),
-        width=config.integer("intermediate_size") if width is None else config.integer("intermediate_size", width),
+        width=_size(config, "intermediate_size", defaults.width),
         heads=heads,
-        kv_heads=config.integer("num_key_value_heads", heads),
+        kv_heads=config.integer("num_key_value_heads", heads if defaults.kv_heads is None else defaults.kv_heads),
         head_dim=config.integer("head_dim", hidden // max(1, heads) if head_dim is None else head_dim),
         eps=config.number("rms_norm_eps", eps),
         tied=config.boolean("tie_word_embeddings", tied),
     )
+
+
+def _size(config: ConfigReader, key: str, default: int | None) -> int:
+    return config.integer(key) if default is None else config.integer(key, default)
 
 
 def gguf_sizes(
@@ -88,15 +110,17 @@ def gguf_sizes(
     whole_head_rope: bool = True,
     experts: bool = False,
     kv_heads: int | None = None,
+    head_dim: int | None = None,
 ) -> Sizes:
     """Sizes in GGUF metadata. Tied embeddings show only in that there is no output matrix.
 
     `whole_head_rope`: refuse rope on a part of the head, since the family has none. `experts`: the family reads the
-    keys of mixtures of experts itself. `kv_heads`: the family has read them, since its layers differ.
+    keys of mixtures of experts itself. `kv_heads`: the family has read them, since its layers differ. `head_dim`: what
+    the family means by leaving it out.
     """
     hidden, heads = config.integer("embedding_length"), config.integer("attention.head_count")
     layers = config.layers("block_count")
-    head_dim = config.integer("attention.key_length", hidden // max(1, heads))
+    head_dim = config.integer("attention.key_length", hidden // max(1, heads) if head_dim is None else head_dim)
     config.only("attention.value_length", (head_dim,), f"{head_dim}, like attention.key_length")
     if whole_head_rope:
         config.only("rope.dimension_count", (head_dim,), f"{head_dim}, like attention.key_length")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from limpide.formats import Checkpoint
 from limpide.models import names
 from limpide.models.config import ConfigReader
@@ -9,7 +11,7 @@ from limpide.models.family import Family
 from limpide.models.layer_types import FULL, SLIDING, hf_layer_types, masks
 from limpide.models.rope_config import ROPE_DIVISORS, gguf_scaling, hf_rope
 from limpide.models.sizes import Sizes, gguf_sizes, hf_sizes
-from limpide.models.spec import AttentionSpec, BlockSpec, MaskSpec, MLPSpec, ModelSpec, NormSpec, RopeSpec
+from limpide.models.spec import BlockSpec, MaskSpec, MLPSpec, ModelSpec, NormSpec, RopeSpec
 
 _STEP = 4
 """Every fourth layer has no rope. GGUF files don't say so."""
@@ -76,16 +78,7 @@ def _spec(
     norm = NormSpec(sizes.eps)
 
     def block(rope: RopeSpec | None, mask: MaskSpec) -> BlockSpec:
-        attention = AttentionSpec(
-            heads=sizes.heads,
-            kv_heads=sizes.kv_heads,
-            head_dim=sizes.head_dim,
-            scale=sizes.head_dim**-0.5,
-            rope=rope,
-            mask=mask,
-            qkv_bias=attention_bias,
-            out_bias=attention_bias,
-        )
+        attention = replace(sizes.attention(rope), mask=mask, qkv_bias=attention_bias, out_bias=attention_bias)
         return BlockSpec(attention, MLPSpec(sizes.width, bias=mlp_bias), norm)
 
     return sizes.model("smollm3", map(block, ropes, masks), norm)

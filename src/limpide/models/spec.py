@@ -55,6 +55,10 @@ __all__ = [
 ]
 
 
+MAX_EXPERTS_OF_A_MODEL = 1 << 17
+"""In all layers together. Bounded like those of one: a file of a few bytes could ask for millions of names."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """A decoder-only language model. Nothing outside this description and the weights decides what it computes."""
@@ -88,7 +92,8 @@ class ModelSpec:
             self.final_softcap,
             "a number above zero",
         )
-
+        experts = sum(block.mixture.router.experts for block in self.blocks if block.mixture is not None)
+        require(experts <= MAX_EXPERTS_OF_A_MODEL, "experts of all layers", experts, f"up to {MAX_EXPERTS_OF_A_MODEL}")
         for index, block in enumerate(self.blocks):
             parts = block.per_layer_input
             require(parts == self.per_layer_embedding, "per_layer_input", parts, f"{self.per_layer_embedding}")

@@ -51,6 +51,12 @@ class StoredTensors:
         raw = {part: torch.from_numpy(self._checkpoint.raw(info.name)) for part, info in infos.items()}
         return PartedMatrix.from_raw(self._stored, infos, raw)
 
+    def forget(self, name: str) -> None:
+        """Give back the memory that reading a tensor took: for one that was copied. KeyError if there is none."""
+        infos = self._parts.get(name)
+        for part in [name] if infos is None else [info.name for info in infos.values()]:
+            self._checkpoint.forget(part)
+
 
 def _gather(tensors: Mapping[str, TensorInfo], stored: PartedFormat) -> dict[str, Infos]:
     """What each joint tensor is made of, by its name."""

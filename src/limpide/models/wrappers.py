@@ -10,7 +10,7 @@ from typing import Any
 
 from limpide.core.errors import UnsupportedArchitecture, UnsupportedConfig
 from limpide.formats import Checkpoint
-from limpide.models.config import HARMLESS_HF, ConfigReader
+from limpide.models.config import ConfigReader
 from limpide.models.quantization import KEY
 from limpide.models.renamed import renamed
 
@@ -48,7 +48,7 @@ _HARMLESS = frozenset({
     "image_token_index", "image_token_id", "boi_token_index", "boi_token_id", "eoi_token_index", "eoi_token_id",
     "audio_token_id", "boa_token_id", "eoa_token_id", "eoa_token_index", "video_token_id",
     "mm_tokens_per_image", "vision_soft_tokens_per_image", "projector_hidden_act", "multimodal_projector_bias",
-    "vision_start_token_id", "vision_end_token_id", "spatial_merge_size", "vision_feature_layer",
+    "vision_start_token_id", "vision_end_token_id", "spatial_merge_size", "vision_feature_layer", "language_model_only",
 })  # fmt: skip
 """Keys beside `text_config` that say nothing of text."""
 
@@ -68,7 +68,7 @@ def unwrapped(checkpoint: Checkpoint) -> Checkpoint:
             f"this checkpoint has architectures {written!r}, which we can't compute", expected=architecture
         )
     outer = ConfigReader(config, "config.json")
-    outer.finish(harmless=HARMLESS_HF | _HARMLESS | {KEY})
+    outer.finish_hf(harmless=_HARMLESS | {KEY})
     inner = config["text_config"]
     if not isinstance(inner, Mapping):
         raise outer.refusal("text_config", inner, "a mapping")
@@ -81,9 +81,14 @@ def unwrapped(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def _tied(outer: Mapping[str, Any], inner: Mapping[str, Any], *, stored: bool) -> bool:
-    """Whether the output matrix is the embedding: an outer true is often only a default, so a stored matrix wins."""
+    """Whether the output matrix is the embedding: an outer true is often only a default, so a stored matrix wins.
+
+    The text model's own word counts where nothing is said outside.
+    """
+    said: list[bool] = []
     for where, config in (("", outer), ("text_config: ", inner)):
         value = config.get("tie_word_embeddings")
         if value is not None and not isinstance(value, bool):
             raise UnsupportedConfig(f"config.json: {where}tie_word_embeddings is {value!r}", expected="true or false")
-    return not stored and outer.get("tie_word_embeddings") is not False
+        said += [] if value is None else [value]
+    return not stored and (not said or said[0])

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from limpide import __version__
 from limpide.core.hosting import Host
-from limpide.server import errors, openapi
+from limpide.server import errors, guards, openapi
 from limpide.server.endpoints import ROUTERS
 from limpide.server.kept import Kept
 from limpide.server.running import RunningAnswers
@@ -17,16 +17,20 @@ from limpide.server.settings import ServerSettings
 from limpide.server.wire.errors import ERROR_RESPONSES
 
 
-def create_app(host: Host, settings: ServerSettings | None = None) -> FastAPI:
-    """The whole API over these models. When the application shuts down, the host is drained."""
+def create_app(host: Host, settings: ServerSettings | None = None, guard: guards.Guards | None = None) -> FastAPI:
+    """The whole API over these models. When the application shuts down, the host is drained.
+
+    guard: who may ask, and what is measured and written down. Without it nothing stands before the endpoints, which
+    is for tests and for an application around this one that sees to all that itself; `limpide serve` always has it.
+    """
     settings = settings or ServerSettings()
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(served: FastAPI) -> AsyncIterator[None]:
         await kept.start()
         yield
         await kept.pause()
-        await host.drain(settings.drain_seconds)
+        await served.state.host.drain(settings.drain_seconds)
         await kept.close()
 
     # No page that would load scripts from elsewhere: the OpenAPI document alone.
@@ -38,7 +42,7 @@ def create_app(host: Host, settings: ServerSettings | None = None) -> FastAPI:
         redoc_url=None,
         responses=ERROR_RESPONSES,
     )
-    app.state.host = host
+    app.state.host = guards.install(app, host, guard) if guard else host
     app.state.settings = settings
     app.state.answers = RunningAnswers()
     app.state.kept = kept = Kept(app, settings)

@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 
 from limpide.core.errors import ContextExceeded, InvalidParameter, InvalidText, LimpideError, NotFound, UnknownModel
 from limpide.server.invalid import describe_invalid
+from limpide.server.record import current_record
 
 _log = logging.getLogger("limpide.server")
 
@@ -106,6 +107,8 @@ def install(app: FastAPI) -> None:
 
     async def answer(request: Request, error: Exception) -> Response:
         log_unexpected(error)
+        if record := current_record():
+            record.error = problem_of(error).code
         return error_response(error, request.url.path)
 
     async def nobody(_: Request, __: Exception) -> Response:

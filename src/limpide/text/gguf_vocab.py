@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, cast
 
 from limpide.core.errors import CorruptModelFile, TokenizerUnavailable
+from limpide.text.gguf_fields import FOLDER_HINT, GGUFFields
 from limpide.text.pretokenizers import DIGITS, PreTokenizer, pre_tokenizer_for
 from limpide.text.sentencepiece_bpe import SPACE, SentencePieceBPE
 from limpide.text.vocabulary import (
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 MAX_TOKENS = 1 << 22
 MAX_PIECE = 1 << 16
 _PIPED = re.compile(r"<[|｜].+[|｜]>")
-_FOLDER_HINT = "use the model's Hugging Face folder, or another GGUF of it"
 
 
 class Kind(IntEnum):
@@ -41,77 +41,13 @@ class Kind(IntEnum):
     BYTE = 6
 
 
-class _Metadata:
-    """Typed reads of `tokenizer.ggml.*`."""
-
-    def __init__(self, metadata: Mapping[str, Any]) -> None:
-        self._metadata = metadata
-
-    def get(self, name: str) -> Any:
-        return self._metadata.get(f"tokenizer.ggml.{name}")
-
-    def wrong(self, name: str, value: object, expected: str) -> CorruptModelFile:
-        shown = repr(value)
-        shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
-        return CorruptModelFile(f"tokenizer.ggml.{name} is {shown}", expected=expected, hint=_FOLDER_HINT)
-
-    def text(self, name: str) -> str | None:
-        value = self.get(name)
-        if value is not None and not isinstance(value, str):
-            raise self.wrong(name, value, "a string")
-        return value
-
-    def flag(self, name: str) -> bool | None:
-        value = self.get(name)
-        if value is not None and not isinstance(value, bool):
-            raise self.wrong(name, value, "true or false")
-        return value
-
-    def strings(self, name: str, limit: int) -> list[str] | None:
-        value = self.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, list | tuple):
-            raise self.wrong(name, value, "an array of strings")
-        if len(value) > limit:
-            raise self.wrong(name, f"{len(value)} strings", f"at most {limit}")
-        if value and set(map(type, value)) != {str}:
-            raise self.wrong(name, value, "an array of strings")
-        return list(value)
-
-    def numbers(self, name: str, length: int) -> list[float] | None:
-        value = self.get(name)
-        if value is None:
-            return None
-        if isinstance(value, str | bytes) or not hasattr(value, "__len__"):
-            raise self.wrong(name, value, f"an array of {length} numbers")
-        if len(value) != length:
-            raise self.wrong(name, f"an array of {len(value)}", f"one number for each of the {length} tokens")
-        items: list[Any] = value.tolist() if hasattr(value, "tolist") else list(value)
-        if not set(map(type, items)) <= {int, float}:
-            raise self.wrong(name, value, f"an array of {length} numbers")
-        return items
-
-    def token(self, name: str, size: int) -> int | None:
-        value = self.get(f"{name}_token_id")
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise self.wrong(f"{name}_token_id", value, "the id of a token")
-        if value in (-1, 2**32 - 1):  # how some converters write "there is none"
-            return None
-        if not 0 <= value < size:
-            raise self.wrong(f"{name}_token_id", value, f"the id of one of the {size} tokens")
-        return value
-
-
 class _Pieces:
     """The parts that every kind of GGUF vocabulary has."""
 
-    def __init__(self, metadata: _Metadata) -> None:
+    def __init__(self, metadata: GGUFFields) -> None:
         texts = metadata.strings("tokens", MAX_TOKENS)
         if not texts:
-            raise TokenizerUnavailable("the file holds no list of tokens", hint=_FOLDER_HINT)
+            raise TokenizerUnavailable("the file holds no list of tokens", hint=FOLDER_HINT)
         self.texts = texts
         self.size = len(texts)
         if max(map(len, texts)) > MAX_PIECE:
@@ -154,10 +90,10 @@ def read_gguf_vocabulary(metadata: Mapping[str, Any]) -> Vocabulary:
 
     Raises TokenizerUnavailable for a kind that we can't read, CorruptModelFile for fields that contradict one another.
     """
-    fields = _Metadata(metadata)
+    fields = GGUFFields(metadata)
     model = fields.text("model")
     if model is None:
-        raise TokenizerUnavailable("the file holds no tokenizer", hint=_FOLDER_HINT)
+        raise TokenizerUnavailable("the file holds no tokenizer", hint=FOLDER_HINT)
     if model == "gpt2":
         return _byte_level(fields)
     if model == "llama":
@@ -167,11 +103,11 @@ def read_gguf_vocabulary(metadata: Mapping[str, Any]) -> Vocabulary:
     raise TokenizerUnavailable(
         f"the tokenizer is of kind {model!r}",
         expected="gpt2 (byte-level BPE), llama (SentencePiece-style BPE) or gemma4 (the same with a list of merges)",
-        hint=_FOLDER_HINT,
+        hint=FOLDER_HINT,
     )
 
 
-def _byte_level(fields: _Metadata) -> Vocabulary:
+def _byte_level(fields: GGUFFields) -> Vocabulary:
     pieces = _Pieces(fields)
     lines = fields.strings("merges", 4 * MAX_TOKENS)
     if lines is None:
@@ -223,7 +159,7 @@ def _mergeable(pieces: _Pieces) -> dict[str, int]:
     return vocabulary
 
 
-def _merges(fields: _Metadata, lines: Sequence[str]) -> list[tuple[str, str]]:
+def _merges(fields: GGUFFields, lines: Sequence[str]) -> list[tuple[str, str]]:
     merges = [tuple(line.split(" ")) for line in lines]
     if merges and (set(map(len, merges)) != {2} or not all(map(all, merges))):
         wrong = next(line for line, merge in zip(lines, merges, strict=True) if len(merge) != 2 or not all(merge))
@@ -240,7 +176,7 @@ def byte_level_engine(
     try:
         engine = Tokenizer(models.BPE(vocabulary, merges, ignore_merges=pre.whole_words))
     except Exception as error:  # noqa: BLE001 - the library raises nothing narrower
-        raise CorruptModelFile(f"the tokenizer's merges don't fit its tokens: {error}", hint=_FOLDER_HINT) from None
+        raise CorruptModelFile(f"the tokenizer's merges don't fit its tokens: {error}", hint=FOLDER_HINT) from None
     if pre.normalizer == "NFC":
         engine.normalizer = normalizers.NFC()
     steps: list[pre_tokenizers.PreTokenizer] = [
@@ -255,7 +191,7 @@ def byte_level_engine(
     return engine
 
 
-def _sentencepiece(fields: _Metadata) -> Vocabulary:
+def _sentencepiece(fields: GGUFFields) -> Vocabulary:
     pieces = _Pieces(fields)
     texts, kinds = pieces.texts, pieces.kinds
     scores = fields.numbers("scores", pieces.size)
@@ -298,7 +234,7 @@ def _sentencepiece(fields: _Metadata) -> Vocabulary:
     )
 
 
-def _merged_sentencepiece(fields: _Metadata) -> Vocabulary:
+def _merged_sentencepiece(fields: GGUFFields) -> Vocabulary:
     """Gemma 4: pieces as SentencePiece writes them, joined in the order of a list of merges."""
     pieces = _Pieces(fields)
     lines = fields.strings("merges", 4 * MAX_TOKENS)
@@ -346,7 +282,7 @@ def _merging_engine(
     try:
         engine = Tokenizer(models.BPE(vocabulary, merges, byte_fallback=byte_fallback, unk_token=unknown))
     except Exception as error:  # noqa: BLE001 - the library raises nothing narrower
-        raise CorruptModelFile(f"the tokenizer's merges don't fit its tokens: {error}", hint=_FOLDER_HINT) from None
+        raise CorruptModelFile(f"the tokenizer's merges don't fit its tokens: {error}", hint=FOLDER_HINT) from None
     # No piece goes over the end of a line, so lines can be looked at one by one.
     engine.pre_tokenizer = pre_tokenizers.Split(Regex(r"[^\n]+|\n+"), behavior="isolated")
     return engine
@@ -383,7 +319,7 @@ def _byte_ids(pieces: _Pieces) -> list[int] | None:
         raise CorruptModelFile(
             f"the tokenizer has byte tokens, but not {', '.join(missing[:4])}",
             expected="a token for each of the 256 bytes, or none",
-            hint=_FOLDER_HINT,
+            hint=FOLDER_HINT,
         )
     return [found[name] for name in names]
 

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import hashlib
 import json
-import os
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,16 +11,15 @@ from typing import Any
 
 from limpide.core.errors import InvalidParameter, TemplateError
 from limpide.core.messages import Message, Tool
+from limpide.text.confined import ConfinedWorker
 
 MAX_SOURCE_CHARACTERS = 1 << 20
 MAX_ADDED_CHARACTERS = 1 << 20
 """What a template may write beyond four times what it was given."""
 PROCESSOR_SECONDS = 0.5
-WALL_SECONDS = 10.0
-"""Only for systems that can't limit processor time, and for machines that are busy."""
-_EXIT_SECONDS = 1.0
-_OUT_OF_TIME = {-int(getattr(signal, name)) for name in ("SIGPROF", "SIGKILL") if hasattr(signal, name)} | {1}
-"""Exit codes of a worker that the kernel or our clock ended (1 is what TerminateProcess leaves on Windows)."""
+SECONDS_A_MESSAGE = 0.005
+"""More for each message: real templates (Gemma 4, gpt-oss) look at all others for each, and agents send hundreds."""
+MAX_PROCESSOR_SECONDS = 10.0
 _WORKER = Path(__file__).with_name("template_worker.py")
 _HINT = "the model's chat template is at fault; use another file of the model, or continue raw text without a template"
 
@@ -74,7 +66,7 @@ class ChatTemplate:
         tools_key: the variable in which the template looks for tools; empty if it has none.
 
         Raises TemplateError if the template refuses the conversation (with its message), fails, is unsafe, takes longer
-        than `PROCESSOR_SECONDS`, or needs too much memory.
+        than `PROCESSOR_SECONDS` and `SECONDS_A_MESSAGE` allow, or needs too much memory.
         """
         forms = [tool_as_dict(tool) for tool in tools]
         given = {tools_key: [form["function"] for form in forms]} if tools_key not in ("tools", "") else {}
@@ -130,54 +122,17 @@ def _arguments(text: str) -> Any:
 
 
 class _Renderer:
-    """The worker process: started when first needed, replaced when it was ended, gone with this process."""
+    """Renders in a process of its own."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._owner = 0
+        self.worker = ConfinedWorker(_WORKER)
 
     def start(self) -> None:
         """Have a worker, without waiting until it is ready."""
-        with self._lock:
-            self._running()
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        process = self._process
-        if process is not None and self._owner == os.getpid():
-            if process.poll() is None:
-                return process
-            self._discard(process)
         try:
-            self._process = process = subprocess.Popen(  # noqa: S603 - our own script by our own interpreter
-                [sys.executable, "-P", str(_WORKER)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            self.worker.start()
         except OSError as error:
-            raise TemplateError(f"the process that renders chat templates can't be started: {error}") from None
-        self._owner = os.getpid()
-        return process
-
-    def _discard(self, process: subprocess.Popen[bytes], *, ended: bool = False) -> int:
-        """Have it gone, and its exit code. `ended` is whether it is known to be about to exit by itself."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_EXIT_SECONDS if ended else 0)
-        process.kill()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        self._process = None
-        return process.wait()
-
-    def close(self) -> None:
-        """End the worker."""
-        with self._lock:
-            if self._process is not None and self._owner == os.getpid():
-                self._discard(self._process)
+            raise _unstarted(error) from None
 
     def render(self, source: str, context: Mapping[str, Any]) -> str:
         """Render in the worker. Raises TemplateError, InvalidParameter if the context can't be written as JSON."""
@@ -186,41 +141,23 @@ class _Renderer:
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidParameter("tools and template switches", str(error), "what JSON can write") from None
         limit = MAX_ADDED_CHARACTERS + 4 * len(given)
-        request = {"source": source, "max_characters": limit, "seconds": PROCESSOR_SECONDS}
+        seconds = min(PROCESSOR_SECONDS + SECONDS_A_MESSAGE * len(context["messages"]), MAX_PROCESSOR_SECONDS)
+        request = {"source": source, "max_characters": limit, "seconds": seconds}
         line = f'{json.dumps(request)[:-1]}, "context": {given}}}\n'.encode()
-        with self._lock:
-            answer = self._exchange(line, 12 * limit + (1 << 16))
+        try:
+            answer = self.worker.ask(line, 12 * limit + (1 << 16), seconds)
+        except OSError as error:
+            raise _unstarted(error) from None
         if "text" in answer:
             return str(answer["text"])
-        raise _error(str(answer.get("error")), str(answer.get("message")))
-
-    def _exchange(self, line: bytes, limit: int) -> dict[str, Any]:
-        process = self._running()
-        clock = threading.Timer(WALL_SECONDS, process.kill)
-        clock.daemon = True
-        clock.start()
-        answer = b""
-        try:
-            assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - asked for above
-            process.stdin.write(line)
-            process.stdin.flush()
-            answer = process.stdout.readline(limit)
-        except OSError:
-            pass  # it was ended while we wrote: no answer
-        except BaseException:
-            self._discard(process)  # Ctrl-C between question and answer: the next render must not read this answer
-            raise
-        finally:
-            clock.cancel()
-        if not answer.endswith(b"\n"):
-            code = self._discard(process, ended=True)
-            in_time = code not in _OUT_OF_TIME
-            return {"error": "died" if in_time else "time", "message": f"exit code {code}"}
-        value = json.loads(answer)
-        return value if isinstance(value, dict) else {"error": "failed"}
+        raise _error(str(answer.get("error")), str(answer.get("message")), seconds)
 
 
-def _error(kind: str, message: str) -> TemplateError:
+def _unstarted(error: OSError) -> TemplateError:
+    return TemplateError(f"the process that renders chat templates can't be started: {error}")
+
+
+def _error(kind: str, message: str, seconds: float) -> TemplateError:
     match kind:
         case "raised":
             return TemplateError(f"the chat template refuses this conversation: {message}")
@@ -231,7 +168,7 @@ def _error(kind: str, message: str) -> TemplateError:
         case "time":
             return TemplateError(
                 "the chat template took too long and was ended",
-                expected=f"at most {PROCESSOR_SECONDS:g} s of processor time",
+                expected=f"at most {seconds:g} s of processor time",
                 hint=_HINT,
             )
         case "memory":
@@ -245,4 +182,3 @@ def _error(kind: str, message: str) -> TemplateError:
 
 
 _renderer = _Renderer()
-atexit.register(_renderer.close)

@@ -29,9 +29,10 @@ from jinja2.exceptions import SecurityError
 
 MEMORY_BYTES = 1 << 29
 _CACHED_TEMPLATES = 32
+_MAX_MESSAGE = 1000
 _WARM_UP = (
     "{% set a = 'é' %}{% for b in [a, x] %}{{ loop.index ~ b|trim|upper|tojson }}{% endfor %}"
-    "{{ strftime_now('%d %B') }}"
+    "{{ strftime_now('%d %B') ~ x|wordwrap(9)|striptags|urlize|pprint }}"
 )
 """Makes Python load all that it loads late (codecs, for one) while it still can."""
 
@@ -98,6 +99,10 @@ class Renderer:
 
     def answer(self, request: dict[str, Any]) -> dict[str, str]:
         """The response to one request."""
+        response = self._answer(request)
+        return {key: value if key == "text" else value[:_MAX_MESSAGE] for key, value in response.items()}
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, str]:
         try:
             return {"text": self._render(request["source"], request["context"], request["max_characters"])}
         except SecurityError as error:
@@ -111,7 +116,7 @@ class Renderer:
         except RecursionError:
             return {"error": "recursion", "message": ""}
         except Exception as error:  # noqa: BLE001 - whatever a template's code raises is the template's error
-            return {"error": "failed", "message": f"{type(error).__name__}: {error}"[:1000]}
+            return {"error": "failed", "message": f"{type(error).__name__}: {error}"}
 
     def _render(self, source: str, context: dict[str, Any], max_characters: int) -> str:
         template = self._templates.get(source)

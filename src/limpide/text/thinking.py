@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from limpide.core.errors import ThinkingUnsupported
 from limpide.core.messages import Message
@@ -62,6 +62,16 @@ class Turn:
     """Follows the rendered prompt; trusted text, in which special tokens count."""
     plan: ThinkingPlan = NO_THINKING
 
+    def before_answer(self) -> Turn:
+        """The same on channels, but for the header of the answer: a grammar that holds for that, too, writes it."""
+        channels = self.plan.channels
+        if channels is None:
+            return self
+        end = channels.ends[0]
+        head, ended, _ = self.suffix.rpartition(end)
+        suffix = head + end if ended else self.suffix
+        return Turn(suffix, replace(self.plan, begun=suffix, forced_close=end, insisting_close=end))
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -104,12 +114,14 @@ class ThinkingDialect:
     """With channels: the header that opens the answer, left out where the model may also call tools."""
     turn_ends: tuple[str, ...] = ()
     """Strings that end the turn of a model that has no token for it."""
-    drops_thinking: bool = False
-    """The thinking of earlier turns is taken out here; otherwise the template decides what the model sees of it."""
+    earlier: Literal["template", "dropped", "written"] = "template"
+    """What becomes of the thinking of earlier turns: the template decides what the model sees of it, or it is taken out
+    here, or written into the turn between its tags, for templates that look for it in the content."""
 
     def prepare(self, messages: Sequence[Message], thinking: Thinking) -> Prepared:
         """The request in this dialect. Raises ThinkingUnsupported if a base model is asked to think."""
-        messages = tuple(map(self._without_thinking, messages) if self.drops_thinking else messages)
+        change = {"dropped": self._without_thinking, "written": self._with_thinking_written}.get(self.earlier)
+        messages = tuple(map(change, messages) if change else messages)
         effort = {self.effort_key: _effort(thinking)} if self.effort_key else {}
         if not thinking.enabled:
             emulated = self.capability is Capability.ALWAYS
@@ -165,6 +177,11 @@ class ThinkingDialect:
         if message.role == "assistant" and self.close and self.close in content:
             content = content.split(self.close)[-1].lstrip()
         return replace(message, content=content, thinking=None)
+
+    def _with_thinking_written(self, message: Message) -> Message:
+        if message.role != "assistant" or not message.thinking:
+            return message
+        return replace(message, content=f"{self.open}{message.thinking}{self.close}{message.content}", thinking=None)
 
 
 def _effort(thinking: Thinking) -> str:

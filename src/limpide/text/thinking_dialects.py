@@ -62,7 +62,9 @@ DIALECTS: Final[Mapping[str, ThinkingDialect]] = MappingProxyType(
             _always("think-tags-always"),  # R1 as first published, Magistral 2506
             _always("think-tags-always-opened", on_suffix=""),  # R1-0528 and the distilled models, QwQ
             # These models think only in answer to a user, not between the calls of tools.
-            _tags("deepseek-v3.1", on={"thinking": True}, off={"thinking": False}, on_suffix=""),
+            _tags(
+                "deepseek-v3.1", on={"thinking": True}, off={"thinking": False}, on_suffix="", forced_close="</think>"
+            ),
             _tags(
                 "granite-3.3",
                 on={"thinking": True},
@@ -92,6 +94,7 @@ DIALECTS: Final[Mapping[str, ThinkingDialect]] = MappingProxyType(
                 on_suffix="[THINK]",
                 off_suffix="[THINK][/THINK]",
                 forced_close="[/THINK]",
+                earlier="written",
             ),
             _tags(
                 "mistral-effort",  # Mistral Small 4
@@ -99,6 +102,7 @@ DIALECTS: Final[Mapping[str, ThinkingDialect]] = MappingProxyType(
                 "[/THINK]",
                 on_suffix="[THINK]",
                 forced_close="[/THINK]",
+                earlier="written",
                 on={"reasoning_effort": "high"},
                 off={"reasoning_effort": "none"},
             ),
@@ -109,7 +113,7 @@ DIALECTS: Final[Mapping[str, ThinkingDialect]] = MappingProxyType(
                 on_suffix=" <reasoning>\n",
                 off_suffix=" <reasoning>\n\n</reasoning>\n\n",
                 turn_ends=("<sep>",),
-                drops_thinking=True,
+                earlier="dropped",
             ),
             ThinkingDialect(
                 "harmony",  # gpt-oss

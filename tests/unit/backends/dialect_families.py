@@ -193,7 +193,7 @@ FAMILIES = (
         thinks=tags(),
         calls=hermes,
         tool_dialect="hermes",
-        broken='<tool_call>\n{"name": "weather", "arguments": {"city": }}\n</tool_call>',
+        broken='<tool_call>\n{"name": "weather", "arguments": {city: "Paris"}}\n</tool_call>',
     ),
     Family(
         "qwen3.5",
@@ -373,7 +373,7 @@ FAMILIES = (
         thinks=tags("[THINK]", "[/THINK]"),
         calls=mistral_named,
         tool_dialect="mistral",
-        broken='[TOOL_CALLS]weather[ARGS]{"city": Paris}',
+        broken="[TOOL_CALLS]weather[ARGS]{city: Paris}",
         special=("[INST]", "[/INST]", "[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "[THINK]", "[/THINK]"),
     ),
     Family(
@@ -440,7 +440,7 @@ FAMILIES = (
         thinks=tags("Let's think step by step.\n\n", "\n\nFinal answer:"),
         calls=hermes,
         tool_dialect="hermes",
-        broken='<tool_call>{"name": "weather", "arguments": {"city": "Paris"}</tool_call>',
+        broken='<tool_call>{"name": "weather", "args": {"city": "Paris"}}</tool_call>',
         special=("<|start_of_role|>", "<|end_of_role|>"),
     ),
     Family(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from dialect_families import ADD, ANSWER, CALLS, FAMILIES, THOUGHT, WEATHER, Family
@@ -18,7 +19,7 @@ from limpide.engine.output import Output
 from limpide.engine.sampler import Chosen
 from limpide.engine.stops import StopFilter
 from limpide.text import Detokenizer, Tokenizer, dialect_for, tool_dialect_for
-from limpide.text.tools import ToolScanner
+from limpide.text.tools import CallArguments, ToolScanner
 from limpide.text.vocabulary import AddedTokens, Vocabulary
 
 CALLING = [family for family in FAMILIES if family.calls]
@@ -72,6 +73,9 @@ def joined(events: Sequence[Event]) -> list[Event]:
             out[-1] = TextDelta(last.text + event.text)
         elif isinstance(event, ThinkingDelta) and isinstance(last, ThinkingDelta):
             out[-1] = ThinkingDelta(last.text + event.text)
+        elif isinstance(event, ToolCallDelta) and isinstance(last, ToolCallDelta) and event.name is None:
+            assert event.call == last.call
+            out[-1] = replace(last, arguments=last.arguments + event.arguments)
         else:
             out.append(event)
     return out
@@ -148,6 +152,14 @@ MORE = [
     "<tool_call|>",
     ";",
     ",",
+    "\n",
+    '{"name": "weather", "parameters": {"city": "',
+    '"}',
+    "add<｜tool▁sep｜>{",
+    "<｜tool▁call▁begin｜>",
+    "<｜tool▁call▁end｜>",
+    "<|start|>assistant to=functions.add<|message|>",
+    "<|end|>",
 ]
 
 
@@ -165,6 +177,8 @@ def test_rubbish_is_text_and_no_error(name: str, scraps: list[str], cuts: set[in
         for piece in found:
             if isinstance(piece, str) and out and isinstance(out[-1], str):
                 out[-1] += piece
+            elif isinstance(piece, CallArguments) and isinstance(out[-1], CallArguments):
+                out[-1] = CallArguments(out[-1].text + piece.text)
             else:
                 out.append(piece)
         return out

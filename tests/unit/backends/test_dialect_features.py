@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from dialect_families import ADD, ANSWER, CALLS, FAMILIES, THOUGHT, WEATHER, Family
-from test_dialects import ask, called
+from dialect_families import ADD, ANSWER, CALLS, FAMILIES, THOUGHT, WEATHER, Family, hermes
+from test_dialects import ask, called, stream
 
+from limpide.core.events import ToolCallDelta
 from limpide.text import ThinkingDialect, ToolDialect, dialect_for, tool_dialect_for
 from limpide.text.channels import HARMONY
 
@@ -99,6 +100,18 @@ def test_of_tool_calls(monkeypatch: Patch, name: str, without: dict[str, Any]) -
 
     monkeypatch.setattr("limpide.backends.fake.tool_dialect_for", broken)
     assert not all(calls(family))
+
+
+def test_that_arguments_stream(monkeypatch: Patch) -> None:
+    def deltas() -> int:
+        return sum(isinstance(event, ToolCallDelta) for event in stream(family, hermes(CALLS)))
+
+    family = BY_NAME["qwen3"]
+    assert deltas() > 20
+    monkeypatch.setattr(
+        "limpide.backends.fake.tool_dialect_for", lambda name: replace(tool_dialect_for(name), heads=())
+    )
+    assert deltas() == 2
 
 
 @pytest.mark.parametrize("family", [f for f in FAMILIES if f.calls], ids=lambda family: family.name)

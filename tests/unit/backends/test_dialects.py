@@ -11,8 +11,8 @@ from dialect_families import ADD, ANSWER, CALLS, FAMILIES, THOUGHT, WEATHER, Fam
 
 from limpide.backends.fake import FakeBackend
 from limpide.core.errors import InvalidParameter
-from limpide.core.events import Event, TextDelta, ThinkingDelta
-from limpide.core.messages import Message, Tool, ToolCall, conversation
+from limpide.core.events import Event, TextDelta, ThinkingDelta, ToolCallDelta
+from limpide.core.messages import Tool, conversation
 from limpide.core.ports import Answer, ChatRequest
 from limpide.core.sampling import Sampling
 from limpide.core.thinking import Capability, Thinking
@@ -22,6 +22,9 @@ from limpide.text import dialect_for
 BY_NAME = {family.name: family for family in FAMILIES}
 CALLING = [family for family in FAMILIES if family.calls]
 each_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+STREAMING = [family for family in CALLING if family.tool_dialect not in ("qwen-xml", "gemma")]
+each_streamer = pytest.mark.parametrize("family", STREAMING, ids=lambda family: family.name)
+"""Of dialects whose arguments are JSON as they stand."""
 each_caller = pytest.mark.parametrize("family", CALLING, ids=lambda family: family.name)
 
 
@@ -48,6 +51,22 @@ def run(backend: FakeBackend, think: Any = "off", tools: Iterable[Tool] = (), **
         return answer
     finally:
         backend.close()
+
+
+def stream(family: Family, body: str, tools: Iterable[Tool] = (WEATHER, ADD)) -> list[Event]:
+    backend = family.backend(body)
+    try:
+        asked = conversation("What is the capital of France?")
+        return list(backend.stream(ChatRequest(asked, Sampling(max_tokens=700), Thinking.parse("off"), tuple(tools))))
+    finally:
+        backend.close()
+
+
+def cut_off(family: Family, written: str) -> Answer:
+    """A call of which no more is written than this."""
+    assert family.calls
+    backend = family.backend(family.calls(CALLS[:1]))
+    return run(backend, "off", [WEATHER], max_tokens=len(backend.tokenizer.encode(written, special=True)))
 
 
 def called(answer: Answer) -> list[tuple[str, Any]]:
@@ -196,12 +215,61 @@ def test_a_malformed_call_is_text_and_said_so(family: Family) -> None:
 
 
 @each_caller
-def test_a_call_that_is_cut_off_is_text(family: Family) -> None:
+def test_a_call_that_is_cut_off_before_its_arguments_is_text(family: Family) -> None:
     assert family.calls
-    whole = family.calls(CALLS[:1])
-    answer = ask(family, whole, "off", [WEATHER], max_tokens=len(whole.encode()) // 3)
+    answer = cut_off(family, family.calls(CALLS[:1]).partition("city")[0][:-2])
     assert answer.tool_calls == ()
     assert answer.finished.reason == "length"
+
+
+@each_streamer
+def test_arguments_come_while_they_are_written(family: Family) -> None:
+    """First the name and the id, then the text of the arguments, exactly as the model writes it."""
+    assert family.calls
+    deltas = [event for event in stream(family, family.calls(CALLS)) if isinstance(event, ToolCallDelta)]
+    for number, (name, arguments) in enumerate(CALLS):
+        first, *rest = [delta for delta in deltas if delta.call == number]
+        assert (first.name, len(first.id or "")) == (name, 9)
+        assert [(delta.id, delta.name) for delta in rest] == [(None, None)] * len(rest)
+        assert len(rest) > 10
+        assert first.arguments + "".join(delta.arguments for delta in rest) == json.dumps(arguments)
+
+
+@each_streamer
+def test_a_call_that_is_cut_off_in_its_arguments_keeps_what_was_said(family: Family) -> None:
+    assert family.calls
+    answer = cut_off(family, family.calls(CALLS[:1]).partition("41")[0])
+    assert [(call.name, call.arguments) for call in answer.tool_calls] == [("weather", '{"city": "\\u01')]
+    assert (answer.text, answer.finished.reason) == ("", "length")
+    outcome = answer.finished.receipt.parameters["tools"]
+    assert (outcome.status, outcome.effective) == ("clamped", "1 call")
+    assert "weather: it is no JSON" in (outcome.why or "")
+
+
+@each_streamer
+def test_arguments_that_end_malformed_are_said_so_and_the_next_call_is_read(family: Family) -> None:
+    assert family.calls
+    body = family.calls(CALLS[::-1]).replace('"b": 2', '"b": two')
+    answer = ask(family, body, "off", [WEATHER, ADD])
+    assert answer.tool_calls[0].arguments == '{"a": 1, "b": two}'
+    assert [call.name for call in answer.tool_calls] == ["add", "weather"]
+    assert json.loads(answer.tool_calls[1].arguments) == CALLS[0][1]
+    assert (answer.text, answer.finished.reason) == ("", "tool_calls")
+    outcome = answer.finished.receipt.parameters["tools"]
+    assert outcome.status == "clamped"
+    assert "add: it is no JSON" in (outcome.why or "")
+
+
+@each_caller
+def test_a_tool_that_was_not_offered_is_told_of_at_the_end(family: Family) -> None:
+    """Whether it is a call at all is known only then."""
+    assert family.calls
+    events = stream(family, family.calls(CALLS[:1]), [ADD])
+    if family.tool_dialect == "llama":
+        assert not any(isinstance(event, ToolCallDelta) for event in events)
+    else:
+        [delta] = [event for event in events if isinstance(event, ToolCallDelta)]
+        assert (delta.name, json.loads(delta.arguments)) == CALLS[0]
 
 
 @each_caller
@@ -259,105 +327,3 @@ class TestHarmony:
 
     def test_a_header_that_is_none_is_text(self) -> None:
         assert ask(self.family, "Paris, without any channel.", "low", thought="").text == "Paris, without any channel."
-
-
-def prompt(family: Family, *messages: Message, think: str = "off", tools: Iterable[Tool] = (WEATHER,)) -> str:
-    backend = family.backend(ANSWER)
-    try:
-        request = ChatRequest(messages, Sampling(), Thinking.parse(think), tuple(tools))
-        return backend.tokenizer.decode(backend.prepare(request).prompt, special=True)
-    finally:
-        backend.close()
-
-
-class TestPassingBack:
-    asked = Message("user", "Weather in Paris and Rome?")
-    both = Message(
-        "assistant",
-        "",
-        thinking="two cities",
-        tool_calls=(
-            ToolCall("call_1", "weather", '{"city": "Paris"}'),
-            ToolCall("call_2", "weather", '{"city": "Rome"}'),
-        ),
-    )
-    rome = Message("tool", "rain", tool_call_id="call_2")
-    paris = Message("tool", "sun", tool_call_id="call_1")
-
-    def test_harmony_sees_its_thinking_and_one_call_a_message(self) -> None:
-        text = prompt(BY_NAME["gpt-oss"], self.asked, self.both, self.rome, self.paris)
-        words = ["two cities", '"Paris"', "sun", '"Rome"', "rain"]
-        places = [text.index(word) for word in words]
-        assert places == sorted(places)
-
-    def test_harmony_takes_thinking_and_content_together(self) -> None:
-        one = Message("assistant", "I look.", thinking="hm", tool_calls=self.both.tool_calls[:1])
-        assert "hm\n\nI look." in prompt(BY_NAME["gpt-oss"], self.asked, one, self.paris)
-
-    def test_mistral_gets_ids_of_nine_letters_that_still_match(self) -> None:
-        family = BY_NAME["mistral-v3"]
-        template = family.template.replace("c.function|tojson", "c.id + c.function.name").replace(
-            "m.content or ''", "(m.tool_call_id or '') + m.content"
-        )
-        seen = prompt(
-            Family(**{**vars(family), "template": "{{ tools|tojson }}" + template + "{{ messages|tojson }}"}),
-            self.asked,
-            self.both,
-            self.rome,
-        )
-        assert "call_1" not in seen
-
-    def test_a_template_without_a_place_for_calls_gets_them_written_out(self) -> None:
-        family = BY_NAME["granite-3.3"]
-        bare = family.template.replace("{% for c in m.tool_calls %}{{ c.function|tojson }}{% endfor %}", "")
-        text = prompt(Family(**{**vars(family), "template": bare}), self.asked, self.both, self.rome, self.paris)
-        assert '<|tool_call|>[{"name": "weather", "arguments": {"city": "Paris"}}, {"name"' in text
-
-    def test_or_they_are_refused(self) -> None:
-        family = BY_NAME["gemma-4"]
-        bare = family.template.replace("{% for c in m.tool_calls %}{{ c.function|tojson }}{% endfor %}", "")
-        with pytest.raises(InvalidParameter, match="messages"):
-            prompt(Family(**{**vars(family), "template": bare}), self.asked, self.both, self.rome)
-
-    def test_a_template_without_a_place_for_tools_gets_a_system_message(self) -> None:
-        family = BY_NAME["deepseek-v3.1"]
-        bare = family.template.replace("{% if tools %}{{ tools|tojson }}{% endif %}", "")
-        text = prompt(Family(**{**vars(family), "template": bare}), self.asked)
-        assert "weather: tells it" in text
-        assert "<｜tool▁calls▁begin｜>" in text
-
-    def test_arguments_as_text_and_no_content_where_the_template_wants_them_so(self) -> None:
-        source = (
-            "{% for m in messages %}{% if m.content is none %}{% for c in m.tool_calls %}"
-            "{{ 'CALL ' + c.function.name + c.function.arguments }}{% endfor %}{% else %}{{ m.content }}{% endif %}"
-            "{% endfor %}{{ '<｜Assistant｜><think>\n' }}"
-        )
-        family = Family(**{**vars(BY_NAME["deepseek-r1"]), "template": source})
-        assert 'CALL weather{"city": "Paris"}' in prompt(family, self.asked, self.both, tools=())
-
-    def test_words_beside_a_call_are_told_apart_where_the_template_takes_only_one_of_both(self) -> None:
-        spoken = Message("assistant", "I look.", tool_calls=self.both.tool_calls[:1])
-        family = BY_NAME["deepseek-r1"]
-        source = (
-            "{% for m in messages %}{% if m.content %}{{ m.content }}{% else %}{% for c in m.tool_calls %}"
-            "{{ c.function|tojson }}{% endfor %}{% endif %}{% endfor %}{{ '<｜Assistant｜>' }}"
-        )
-        text = prompt(Family(**{**vars(family), "template": source}), self.asked, spoken, self.paris, tools=())
-        assert "I look." in text
-        assert '"Paris"' in text
-
-    def test_or_the_receipt_says_that_they_are_not_seen(self) -> None:
-        spoken = Message("assistant", "I look.", tool_calls=self.both.tool_calls[:1])
-        family = BY_NAME["mistral-v3"]
-        source = (
-            "{% set n = namespace(last='') %}{% for m in messages %}{% if m.tool_calls %}{{ m.tool_calls|tojson }}"
-            "{% else %}{% if m.role == n.last %}{{ raise_exception('roles must alternate') }}{% endif %}"
-            "{{ m.content }}{% if m.role != 'tool' %}{% set n.last = m.role %}{% endif %}{% endif %}{% endfor %}[/A]"
-        )
-        backend = Family(**{**vars(family), "template": source}).backend(ANSWER)
-        try:
-            prepared = backend.prepare(ChatRequest((self.asked, spoken, self.paris)))
-        finally:
-            backend.close()
-        outcome = prepared.outcomes["messages"]
-        assert (outcome.status, outcome.effective) == ("clamped", "in part")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -146,7 +147,13 @@ def test_fit_says_it_plainly(capsys: pytest.CaptureFixture[str], home: Path) -> 
     assert run(["fit", "smollm2-135m"]) == 0
     said = capsys.readouterr().out
     assert said.startswith(("It fits", "It does not fit"))
-    assert "tokens/s" in said
+    assert re.search(r"generation +\d+ to \d+ tokens/s", said)
+    assert "slow path" not in said
+    assert run(["fit", "deepseek-r1", "--offline"]) == 0
+    said = capsys.readouterr().out
+    assert "latent attention, a mixture of experts: the kernels don't know that" in said
+    assert "one token wakes" in said
+    assert "≈408.9 GB" in said
     assert run(["fit", "gemma3-270m", "--context", "1000", "--json", "--offline"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["context"] == 1000
@@ -185,7 +192,20 @@ def test_the_list_says_what_fits_into_the_memory_that_is_free(
         assert row["fits"] == (
             "yes" if row["memory_bytes"] <= 7.2e9 else "tight" if row["memory_bytes"] <= 8e9 else "no"
         )
-        assert row["size_is_estimate"] == (row["name"] not in ("smollm2-135m", "gemma3-270m", "tiny", "tiny-gemma"))
+    assert [rows[name]["size_is_estimate"] for name in ("smollm2-135m", "gpt-oss-20b", "qwen3-8b")] == [
+        *(False, False, True)
+    ]
+
+
+def test_the_list_marks_what_is_slow(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("limpide.cli.models.memory", lambda: (64 * 10**9, 64 * 10**9))
+    run(["models", "list"])
+    rows = columns_of(capsys.readouterr().out)[1:]
+    fits = {row[0]: next(cell for cell in row if cell.startswith(("yes", "tight", "no"))) for row in rows}
+    marked = {name for name, cell in fits.items() if cell.endswith("*")}
+    assert {"gpt-oss-20b", "qwen2.5-7b", "granite4-h-tiny", "gemma4-e4b"} <= marked
+    assert not marked & {"smollm2-135m", "gemma3-4b", "qwen3-8b", "llama3.1-8b", "deepseek-r1"}
+    assert fits["deepseek-r1"] == "no"
 
 
 def test_the_list_needs_no_network_and_measures_nothing(
@@ -213,19 +233,20 @@ def test_show_tells_obligations_in_a_narrow_terminal(
     assert max(map(len, said.splitlines())) <= 80
     flat = " ".join(said.split())
     for words in (
-        "MIT License (MIT), permissive",
-        "and Llama 3.3 Community License Agreement",
+        "MIT License (MIT) permissive: use it for anything",
+        "and its base Llama 3.3 Community License Agreement",
+        "speed full: the kernels compute all of it",
         "more than 700 million users a month",
         "“Built with Llama”",
         "not yet; --accept-licence llama3.3 accepts them",
         "bartowski/DeepSeek-R1-Distill-Llama-70B-GGUF (branch main)",
         "checked with the one that the hub states",
-        "~43.2 GB",
+        "≈42.6 GB (Q4_K_M, llama; estimated from its shape)",
     ):
         assert words in flat, words
     monkeypatch.setenv("COLUMNS", "40")
     run(["models", "show", "qwen2.5-3b"])
-    assert "not commercial" in " ".join(capsys.readouterr().out.split())
+    assert "no commercial use" in " ".join(capsys.readouterr().out.split())
 
 
 def test_show_as_json_has_the_licence_as_a_record(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from limpide.cli.progress import watch
+from limpide.cli.progress import Lines, watch
 
 SHOW = """
 from limpide.cli.progress import watch
@@ -47,3 +47,8 @@ def test_a_log_gets_lines_and_no_bar(capsys: pytest.CaptureFixture[str]) -> None
         progress.end()
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", "trying another source\n")
+
+
+def test_a_stranger_moves_no_cursor_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    Lines().message("the hub said \x1b[2Jgone")
+    assert capsys.readouterr().err == "the hub said \u241b[2Jgone\n"

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from limpide.cli.writing import AnswerWriter, remarks, summary, tokens_per_second
-from limpide.core.events import Finished, TextDelta, ThinkingDelta, Usage
+from limpide.core.events import Finished, TextDelta, ThinkingDelta, ToolCallDelta, Usage
 from limpide.core.ports import ModelInfo
 from limpide.core.receipt import Outcome, Receipt
 from limpide.core.thinking import Capability
@@ -33,6 +33,31 @@ def one_screen(monkeypatch: pytest.MonkeyPatch) -> Tty:
 
 def finished(usage: Usage, outcomes: dict[str, Outcome] | None = None) -> Finished:
     return Finished("stop", usage, Receipt(outcomes or {}, "m", None, None, None, "e", "fast", 0))
+
+
+def test_calls_are_lines_of_their_own_as_they_come(capsys: pytest.CaptureFixture[str]) -> None:
+    writer = AnswerWriter()
+    shown = []
+    for event in (
+        TextDelta("Let me see."),
+        ToolCallDelta(0, "a", "weather"),
+        ToolCallDelta(0, arguments='{"city": '),
+        ToolCallDelta(0, arguments='"Lyon"}'),
+        ToolCallDelta(1, "b", "now", "{}"),
+        TextDelta("So."),
+    ):
+        writer.feed(event)
+        shown.append(capsys.readouterr().out)
+    writer.close()
+    assert shown == ["Let me see.", "\nweather(", '{"city": ', '"Lyon"}', ")\nnow({}", ")\nSo."]
+    assert writer.text == ["Let me see.", "So."]
+
+
+def test_a_call_that_is_broken_off_ends_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    writer = AnswerWriter()
+    writer.feed(ToolCallDelta(0, "a", "weather", '{"ci'))
+    writer.close()
+    assert capsys.readouterr().out == 'weather({"ci)\n'
 
 
 def test_thinking_is_dim_and_apart(monkeypatch: pytest.MonkeyPatch) -> None:

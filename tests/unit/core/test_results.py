@@ -27,6 +27,7 @@ def result() -> BenchResult:
         load_seconds=0.5,
         peak_rss_bytes=3 * 10**8,
         program_rss_bytes=10**8,
+        cache_bytes=10**7,
         machine={"cores": 2},
         versions={"limpide": "0"},
         measured_at="2026-11-22T05:00:00+00:00",

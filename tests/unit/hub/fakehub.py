@@ -25,6 +25,8 @@ class FakeHub:
         self.lie_about_sha256: str | None = None
         self.elsewhere: str | None = None  # another server, to which downloads are sent
         self.tokens: list[str | None] = []
+        self.commit = COMMIT
+        self.gated = False  # files, as the hub does it: everybody may read the description
 
     def sha256(self, data: bytes) -> str:
         return self.lie_about_sha256 or hashlib.sha256(data).hexdigest()
@@ -65,6 +67,12 @@ class _Handler(BaseHTTPRequestHandler):
         if parts[:2] == ["api", "models"] and "/".join(parts[2:4]) in hub.repos:
             self._send(json.dumps(self._description(hub, "/".join(parts[2:4]))).encode(), {}, body=body)
         elif len(parts) > 4 and parts[2] == "resolve" and parts[4] in hub.repos.get("/".join(parts[:2]), {}):
+            if hub.gated:
+                self.send_response(403)
+                self.send_header("X-Error-Code", "GatedRepo")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             data = hub.repos["/".join(parts[:2])][parts[4]]
             headers = {"ETag": f'"{hub.sha256(data)}"', "X-Linked-Size": str(len(data)), "X-Repo-Commit": COMMIT}
             if hub.elsewhere:
@@ -94,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
         return {
             "id": repo,
             "modelId": repo,
-            "sha": COMMIT,
+            "sha": hub.commit,
             "siblings": files,
             "tags": [],
             "cardData": {"license": "mit"},

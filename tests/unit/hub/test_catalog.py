@@ -11,9 +11,11 @@ from tinymodel import Shelf, make_entry
 from limpide.core.errors import LicenceNotAccepted
 from limpide.core.thinking import Capability
 from limpide.hub import CATALOG, DEFAULT_MODEL, LICENCES, CatalogEntry, HubEntry, PinnedEntry, Store, resolve
-from limpide.hub.fit import look_at, memory_of, of_catalog, verdict
+from limpide.hub.candidate import look_at, of_catalog
+from limpide.hub.catalog.entry import estimated_bytes
+from limpide.hub.fit import memory_of, verdict
 from limpide.hub.licences import APACHE_2, GEMMA, LLAMA_3_1, MIT, QWEN
-from limpide.hub.reference import HubReference
+from limpide.hub.reference import HubReference, choose_gguf
 from limpide.hub.resolve import where_is
 
 ENTRIES = pytest.mark.parametrize("entry", CATALOG.values(), ids=CATALOG.keys())
@@ -77,14 +79,54 @@ def test_the_parameters_are_those_that_the_sizes_give(entry: CatalogEntry) -> No
 @ENTRIES
 def test_what_the_catalog_says_predicts_memory(entry: CatalogEntry) -> None:
     candidate = of_catalog(entry)
-    assert 0 < candidate.read_bytes <= candidate.file_bytes == entry.size_bytes == candidate.download_bytes
+    assert 0 < candidate.work.read_bytes <= candidate.file_bytes == entry.size_bytes == candidate.download_bytes
     assert memory_of(candidate, context=1024).total > entry.size_bytes
 
 
 def test_of_experts_only_the_chosen_are_read() -> None:
     sparse, dense = (of_catalog(CATALOG[name]) for name in ("gpt-oss-20b", "phi4"))
-    assert sparse.read_bytes < 0.3 * sparse.file_bytes  # 3.6 of 20.9 billion parameters are active
-    assert dense.read_bytes == dense.file_bytes
+    assert sparse.work.read_bytes < 0.3 * sparse.file_bytes  # 3.6 of 20.9 billion parameters are active
+    assert dense.work.read_bytes == dense.file_bytes
+
+
+@pytest.mark.parametrize(
+    ("name", "listed"),
+    [
+        ("llama3.2-1b", 807_694_464),
+        ("smollm3-3b", 1_915_305_312),
+        ("qwen3-4b", 2_497_281_632),
+        ("llama3.1-8b", 4_920_734_656),
+        ("qwen3-8b", 5_027_784_096),
+        ("gemma3-12b", 7_300_775_712),
+        ("gpt-oss-20b", 12_109_566_560),
+        ("gemma4-26b-a4b", 14_618_145_824),
+        ("gemma4-31b", 17_992_313_088),
+        ("qwen3-32b", 19_762_149_024),
+        ("gemma3-1b", 806_000_000),
+        ("qwen2.5-72b", 47_400_000_000),
+        ("qwen3-next-80b-a3b", 48_500_000_000),
+    ],
+)
+def test_estimates_are_close_to_the_sizes_that_public_sources_list(name: str, listed: int) -> None:
+    entry = CATALOG[name]
+    assert entry.shape is not None
+    assert estimated_bytes(entry.shape, entry.format) == pytest.approx(listed, rel=0.02)
+    assert entry.size_bytes == pytest.approx(listed, rel=0.02)
+
+
+def test_every_shape_is_known() -> None:
+    for entry in CATALOG.values():
+        assert entry.shape is not None, entry.name
+
+
+def test_a_repository_whose_best_file_has_an_odd_name_says_which() -> None:
+    phi, gemma = CATALOG["phi3-mini"], CATALOG["gemma4-e2b"]
+    assert isinstance(phi, HubEntry)
+    assert isinstance(gemma, HubEntry)
+    names = ["Phi-3-mini-4k-instruct-fp16.gguf", "Phi-3-mini-4k-instruct-q4.gguf"]
+    assert choose_gguf(names, phi.weights.file) == "Phi-3-mini-4k-instruct-q4.gguf"
+    names = [f"gemma-4-E2B-it-{kind}.gguf" for kind in ("BF16", "Q4_0", "Q8_0")]
+    assert choose_gguf(names, gemma.weights.file) == "gemma-4-E2B-it-Q4_0.gguf"
 
 
 @pytest.mark.parametrize(("needed", "says"), [(90, "yes"), (91, "tight"), (100, "tight"), (101, "no")])
@@ -111,9 +153,9 @@ def test_licences_are_consistent(licence) -> None:  # type: ignore[no-untyped-de
         ("llama3.1-8b", ("700 million users a month", "“Built with Llama”", "begin with “Llama”", "Acceptable Use")),
         ("llama4-scout", ("European Union", "700 million")),
         ("qwen2.5-72b", ("100 million users a month", "“Built with Qwen”")),
-        ("qwen2.5-3b", ("do not use the model to earn money", "research")),
-        ("ministral-8b-2410", ("do not use the model to earn money", "Mistral AI")),
-        ("gemma3-4b", ("Prohibited Use Policy",)),
+        ("qwen2.5-3b", ("do not use the model to earn money", "research", "Copyright (c) Alibaba Cloud")),
+        ("ministral-8b-2410", ("do not use the model to earn money", "“Licensed by Mistral AI under", "scientific")),
+        ("gemma3-4b", ("Prohibited Use Policy", "“Gemma is provided under and subject to", "a service of yours")),
         ("gpt2", ("GPT-2",)),
         ("qwen3-8b", ("licence text",)),
     ],

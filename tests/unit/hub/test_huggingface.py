@@ -11,16 +11,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakehub import COMMIT, FakeHub, serve
+from filelock import FileLock
 from tinymodel import Shelf, everything_in, make_entry
 
 from limpide.core.errors import UnknownModel
 from limpide.hub import PinnedEntry, Store
-from limpide.hub.huggingface import HuggingFaceSource, ask
+from limpide.hub.huggingface import (
+    HuggingFaceSource,
+    _origin,
+    ask,
+    bytes_here,
+    connect_seconds,
+    in_one_line,
+    repo_dir,
+)
 from limpide.hub.reference import GGUF_PREFERENCE, HubReference, all_parts, cached, choose_gguf, folder_is_whole
 from limpide.hub.sources import SourceFailed
 
@@ -46,6 +56,8 @@ class Watched(Silent):
             os.kill(os.getpid(), signal.SIGKILL)
     def message(self, text):
         self.said.append(text)
+        if stage == "tell":
+            print(text, flush=True)
 
 try:
     if what == "pull":
@@ -261,11 +273,97 @@ def test_a_hub_that_is_down_costs_little_and_the_next_source_serves(
 def test_a_question_without_an_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     import threading
 
-    monkeypatch.setattr("limpide.hub.huggingface.GIVE_UP_SECONDS", 0.05)
+    monkeypatch.setattr("limpide.hub.huggingface.CONNECT_SECONDS", 0.05)
+    monkeypatch.setattr("limpide.hub.huggingface._GRACE_SECONDS", 0.0)
     never = threading.Event()
     with pytest.raises(SourceFailed, match="no answer"):
         ask("the hub", never.wait)
     never.set()
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [("", 3.0), ("20", 20.0), ("0", 3.0), ("-1", 3.0), ("soon", 3.0), ("1e9", 600.0), ("nan", 3.0)],
+)
+def test_a_slow_network_is_given_more_time_on_request(
+    asked: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_ETAG_TIMEOUT", asked)
+    assert connect_seconds() == seconds
+
+
+def test_names_that_lead_out_of_the_cache_are_passed_over(hub: FakeHub, tmp_path: Path) -> None:
+    data = b"GGUF" + bytes(100)
+    hub.repos["org/evil"] = {
+        "../../../../evil.Q4_K_M.gguf": b"GGUF",
+        "/etc/evil.Q4_K_M.gguf": b"GGUF",
+        "c:evil.Q4_K_M.gguf": b"GGUF",
+        "\x1b[2Jevil.Q4_K_M.gguf": b"GGUF",
+        "good.Q8_0.gguf": data,
+    }
+    assert Path(run("resolve", "hf:org/evil")["path"]).read_bytes() == data
+    assert not [request for request in hub.requests if "resolve" in request and "evil." in request]
+
+
+@pytest.mark.parametrize("commit", ["../../../evil", "main", "0" * 39])
+def test_a_hub_that_names_no_commit_is_not_followed(hub: FakeHub, commit: str) -> None:
+    hub.repos["org/tiny"] = {"tiny.gguf": b"GGUF"}
+    hub.commit = commit
+    assert run("resolve", "hf:org/tiny")["error"] == "DownloadFailed"
+
+
+def test_terms_that_the_hub_wants_accepted_are_called_by_their_name(hub: FakeHub) -> None:
+    hub.repos["org/tiny"] = {"tiny.gguf": b"GGUF"}
+    hub.gated = True
+    said = run("resolve", "hf:org/tiny")
+    assert said["error"] == "LicenceNotAccepted"
+    assert "HF_TOKEN" in said["text"]
+
+
+def test_a_token_is_not_shown_to_the_same_host_in_the_clear() -> None:
+    assert _origin("https://Hub.example/a") == _origin("https://hub.example/b")
+    assert _origin("https://hub.example/a") != _origin("http://hub.example/a")
+    assert _origin("https://hub.example/a") != _origin("https://hub.example:8443/a")
+
+
+def test_errors_tell_neither_passwords_nor_signed_addresses() -> None:
+    said = in_one_line(
+        OSError("GET https://me:secret@mirror.example/x?X-Signature=abc failed for 'https://b/c?token=1'")
+    )
+    assert said == "OSError: GET https://mirror.example/x failed for 'https://b/c'"
+
+
+def test_what_an_earlier_try_left_needs_no_room_again(tmp_path: Path) -> None:
+    assert SOURCE.room_needed(1000, tmp_path)[1] == 1000
+    blobs = repo_dir("org/tiny") / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f"{'a' * 64}.limpide.incomplete").write_bytes(bytes(600))
+    assert SOURCE.room_needed(1000, tmp_path)[1] == 400
+    assert bytes_here("org/tiny", "a" * 64) == 600
+    assert bytes_here("org/tiny", "b" * 64) == 0
+    assert bytes_here("org/tiny", "../" * 10) == 0
+    (blobs / ("a" * 64)).write_bytes(bytes(1000))
+    assert bytes_here("org/tiny", "a" * 64) == 1000
+
+
+def test_two_processes_with_stores_of_their_own_share_the_lock_of_the_cache(
+    hub: FakeHub, data: bytes, tmp_path: Path, home: Path
+) -> None:
+    hub.repos["org/tiny"] = {"tiny.gguf": data}
+    lock = tmp_path / "hf" / "hub" / ".locks" / "models--org--tiny" / f"{hub.sha256(data)}.limpide.lock"
+    lock.parent.mkdir(parents=True)
+    with ExitStack() as stack:
+        with FileLock(lock):
+            waiting = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", RUN, "resolve", "hf:org/tiny", "tell"], stdout=subprocess.PIPE, text=True
+                )
+            )
+            assert waiting.stdout is not None
+            assert "another process is fetching" in waiting.stdout.readline()
+            assert not [request for request in hub.requests if request.startswith("GET org")]
+        answer = json.loads(waiting.communicate(timeout=60)[0].splitlines()[-1])
+        assert Path(answer["path"]).read_bytes() == data
 
 
 NAMES = ["a.Q8_0.gguf", "a.Q4_K_M.gguf", "a-Q4_K_S.gguf", "a.f16.gguf", "mmproj-a.Q4_K_M.gguf", "sub/b-IQ4_XS.gguf"]
@@ -320,6 +418,7 @@ def test_references_are_read(text: str, repo: str, revision: str, file: str | No
     "text",
     [
         *("hf:", "hf:name", "hf:a/b/c", "hf:../b", "hf:a/..", "hf:a/b:../../etc/passwd", "hf:a/b:/etc/passwd"),
+        *("hf:a/b@/etc/x", "hf:a/b@x//y", "hf:a/b@x/", "hf:a/b:./c.gguf", "hf:a/b:c:d.gguf", "hf:a/b:\x1b.gguf"),
         *("hf:a/b@../x", "hf:a/b:c\\d", "hf:a/b:", "hf:a b/c", "hf:a/b\n"),
     ],
 )

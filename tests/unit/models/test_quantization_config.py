@@ -83,6 +83,7 @@ def test_what_publishers_write_is_understood(tmp_path: Path, settings: Any, expe
         (QWEN_AWQ | {"rounding": "up"}, "rounding"),
         (QWEN_GPTQ | {"bits": 3}, "bits"),
         (QWEN_GPTQ | {"checkpoint_format": "marlin"}, "checkpoint_format"),
+        (QWEN_GPTQ | {"is_marlin_format": True}, "is_marlin_format"),
         (QWEN_GPTQ | {"pack_dtype": "int16"}, "pack_dtype"),
         (QWEN_GPTQ | {"dynamic": {"-:.*mlp.*": {}}}, "dynamic"),
         (QWEN_GPTQ | {"desc_act": "yes"}, "desc_act"),

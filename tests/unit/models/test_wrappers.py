@@ -77,6 +77,9 @@ def test_a_stored_output_matrix_wins_over_a_default(tmp_path: Path) -> None:
 def test_an_output_matrix_that_is_said_to_be_there_is_missed(tmp_path: Path) -> None:
     with pytest.raises(CorruptModelFile, match=r"lm_head\.weight"):
         load(write_folder(tmp_path / "m", WRAPPER | {"tie_word_embeddings": False}, old(hf_tensors())))
+    inside = WRAPPER | {"text_config": WRAPPER["text_config"] | {"tie_word_embeddings": False}}
+    with pytest.raises(CorruptModelFile, match="lm_head"):
+        load(write_folder(tmp_path / "inside", inside, old(hf_tensors())))
 
 
 @pytest.mark.parametrize(

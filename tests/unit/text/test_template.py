@@ -12,7 +12,8 @@ import pytest
 from limpide.core.errors import InvalidParameter, TemplateError
 from limpide.core.messages import Message, Tool, ToolCall
 from limpide.text import ChatTemplate
-from limpide.text.template import WALL_SECONDS, _renderer
+from limpide.text.confined import WALL_SECONDS
+from limpide.text.template import _renderer
 
 HELLO = [Message("user", "hello")]
 NESTED = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
@@ -41,6 +42,10 @@ class TestDialect:
     def test_json_is_not_escaped_for_html(self) -> None:
         assert rendered("{{ {'b': '<é>', 'a': [1]}|tojson }}") == '{"b": "<é>", "a": [1]}'
         assert rendered("{{ {'a': 1}|tojson(indent=2) }}") == '{\n  "a": 1\n}'
+
+    def test_filters_that_load_modules_late(self) -> None:
+        """The worker can open no file any more."""
+        assert rendered("{{ '<b>a b</b>'|striptags|wordwrap(1) }}") == "a\nb"
 
     def test_dates(self) -> None:
         assert len(rendered("{{ strftime_now('%Y-%m-%d') }}")) == 10
@@ -95,6 +100,13 @@ class TestHostile:
             "{{ '{0.__class__.__init__}'.format(messages) }}",
             "{{ strftime_now.__globals__['sys'] }}",
             "{{ undefined.attribute }}",
+            "{{ raise_exception('x' * 10**7) }}",
+            "{{ [raise_exception]|map(attribute='__globals__')|list }}",
+            "{{ '{a.__class__}'.format_map({'a': 1}) }}",
+            "{{ self._TemplateReference__context }}",
+            "{% macro m() %}{% endmacro %}{{ m._func.__globals__ }}",
+            "{{ [1]|tojson(indent=10**9) }}",
+            "{% block a %}{{ self.a() }}{% endblock %}",
         ],
     )
     def test_ends_soon_with_an_error(self, source: str) -> None:
@@ -125,6 +137,16 @@ class TestHostile:
         with pytest.raises(TemplateError, match="1048577 characters"):
             ChatTemplate("a" * ((1 << 20) + 1))
 
+    def test_looking_at_all_earlier_messages_for_each_is_no_attack(self) -> None:
+        """Gemma 4's template does."""
+        source = (
+            "{% set ns = namespace(n=0) %}{% for m in messages %}{% for k in range(loop.index0) %}"
+            "{% if messages[k].role == 'user' %}{% set ns.n = ns.n + 1 %}{% endif %}{% endfor %}{% endfor %}{{ ns.n }}"
+        )
+        assert rendered(source, HELLO * 800) == "319600"
+        with pytest.raises(TemplateError, match="too long"):
+            rendered(source.replace("range(loop.index0)", "range(99999)").replace("[k]", "[0]"), HELLO * 50)
+
     def test_long_conversations_are_no_attack(self) -> None:
         text = "é\n" * 500_000
         assert rendered("{{ messages[0].content }}", [Message("user", text)]) == text
@@ -132,7 +154,7 @@ class TestHostile:
 
 def test_a_lost_worker_is_replaced() -> None:
     assert rendered("a") == "a"
-    process = _renderer._process
+    process = _renderer.worker._process
     assert process is not None
     process.kill()
     process.wait()
@@ -161,7 +183,7 @@ def test_the_worker_goes_with_its_parent() -> None:
         "from limpide.text import ChatTemplate; from limpide.core.messages import Message\n"
         "from limpide.text.template import _renderer\n"
         "print(ChatTemplate('{{ messages[0].content }}').render([Message('user', 'hello')]))\n"
-        "print(_renderer._process.pid, flush=True)\n"
+        "print(_renderer.worker._process.pid, flush=True)\n"
         "import os; os._exit(1)\n"  # as if killed: no clean-up runs
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

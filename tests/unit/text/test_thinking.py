@@ -114,6 +114,17 @@ class TestDialects:
         [kept] = dialect_for("harmony").prepare([earlier], Thinking.parse("low")).messages
         assert kept == earlier
 
+    @pytest.mark.parametrize("name", ["mistral-think", "mistral-effort"])
+    def test_old_thinking_is_written_out_where_templates_look_for_it_in_the_content(self, name: str) -> None:
+        """Mistral's templates know no field for it, and its models are to see it again."""
+        talk = [Message("user", "Where?", thinking="x"), Message("assistant", "Paris", thinking="hm")]
+        asked, told = dialect_for(name).prepare(talk, Thinking.parse("low")).messages
+        assert asked == talk[0]
+        assert told == Message("assistant", "[THINK]hm[/THINK]Paris")
+
+    def test_deepseek_v31_sets_no_lines_about_its_thinking(self) -> None:
+        assert turn("deepseek-v3.1", 5, "<｜Assistant｜><think>").plan.forced_close == "</think>"
+
     def test_unknown_names(self) -> None:
         with pytest.raises(InvalidParameter):
             dialect_for("telepathy")

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from limpide.core.errors import InvalidParameter
 from limpide.core.messages import Message, Tool, ToolCall
 from limpide.text import detect_tool_dialect, tool_dialect_for
-from limpide.text.tools import TOOL_DIALECTS, MalformedCall, ReadCall, ToolScanner
+from limpide.text.tools import TOOL_DIALECTS, CallArguments, CallBegun, MalformedCall, ReadCall, ToolScanner
+from limpide.text.tools.arguments import MAX_HEAD
 from limpide.text.tools.extents import JsonExtent, MarkerExtent
 from limpide.text.tools.prompting import arrange
 from limpide.text.tools.scanner import MAX_UNIT
@@ -228,6 +229,82 @@ class TestArrange:
         assert all(len(i) == 9 and i.isalnum() for i in ids)
 
 
+class TestStreaming:
+    """What the scanner says of calls whose arguments are passed on while they come, told as text and calls."""
+
+    @staticmethod
+    def told(scanner: ToolScanner, text: str) -> list[object]:
+        out: list[object] = []
+        for piece in [found for character in text for found in scanner.push(character)] + scanner.finish():
+            if isinstance(piece, CallBegun):
+                out.append(ReadCall(piece.name, ""))
+            elif isinstance(piece, CallArguments):
+                assert isinstance(out[-1], ReadCall)
+                out[-1] = ReadCall(out[-1].name, out[-1].arguments + piece.text)
+            elif isinstance(piece, str) and out and isinstance(out[-1], str):
+                out[-1] += piece
+            else:
+                out.append(piece)
+        return out
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ('{"name": "f", "arguments": {"a": "x\ny\\n\t"}}', [ReadCall("f", '{"a": "x\\ny\\n\\t"}')]),
+            ('{"name": "f", "arguments": {"a": 1}', [ReadCall("f", '{"a": 1}')]),
+            ('{"name": "f", "arguments": {"a": 1}}}', [ReadCall("f", '{"a": 1}')]),
+            ('{"name": "f", "arguments": {"a": 1}} or so', [ReadCall("f", '{"a": 1}'), "} or so"]),
+            ('[{"name": "f", "arguments": {}}, {"name": "g"}]', [ReadCall("f", "{}"), ReadCall("g", "{}")]),
+            (
+                '[{"name": "f", "arguments": {}, "id": "x"}, {"name": "f", "arguments": {"a": 1}}]',
+                [ReadCall("f", "{}"), ReadCall("f", '{"a": 1}')],
+            ),
+        ],
+    )
+    def test_good_calls_in_odd_frames(self, text: str, told: list[object]) -> None:
+        scanner = ToolScanner(tool_dialect_for("hermes"), TOOLS.values())
+        assert self.told(scanner, f"<tool_call>{text}</tool_call>") == told
+        assert (scanner.broken, scanner.malformed) == ([], [])
+        assert scanner.num_calls == sum(isinstance(each, ReadCall) for each in told)
+
+    def test_arguments_that_stand_twice_are_said(self) -> None:
+        scanner = ToolScanner(tool_dialect_for("hermes"), TOOLS.values())
+        text = '<tool_call>{"name": "f", "arguments": {"a": 1}, "arguments": {"a": 2}}</tool_call>'
+        assert self.told(scanner, text) == [ReadCall("f", '{"a": 1}')]
+        assert scanner.broken == ["f: it has its arguments twice"]
+
+    def test_an_end_inside_open_arguments_ends_them(self) -> None:
+        scanner = ToolScanner(tool_dialect_for("hermes"), TOOLS.values())
+        text = '<tool_call>{"name": "f", "arguments": {"a": </tool_call> so'
+        assert self.told(scanner, text) == [ReadCall("f", '{"a": '), " so"]
+        assert len(scanner.broken) == 1
+
+    def test_a_head_that_is_too_long_begins_nothing_early(self) -> None:
+        scanner = ToolScanner(tool_dialect_for("hermes"), TOOLS.values())
+        text = '{"name": "f",' + " " * MAX_HEAD + '"arguments": {"a": 1}}'
+        assert scanner.push(f"<tool_call>{text}") == []
+        assert scanner.push("</tool_call>") == [ReadCall("f", '{"a": 1}')]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("qwen-xml", "<function=f>\n<parameter=text>\na\n</parameter>\n"),
+        ("qwen-xml", "<function=f>\n"),
+        ("deepseek", "<｜tool▁call▁begin｜>f<｜tool▁sep｜>"),
+        ("harmony", "<|start|>assistant to=functions.f<|channel|>commentary json<|message|>"),
+    ],
+)
+def test_a_call_that_may_lack_arguments_is_none(name: str, text: str) -> None:
+    """It was cut off: to make it with some of its arguments, or none, is not what the model asked for."""
+    dialect = tool_dialect_for(name)
+    scanner = ToolScanner(dialect, TOOLS.values())
+    assert "".join(map(str, scanner.push(text) + scanner.finish())) == text
+    assert len(scanner.malformed) == 1
+    whole = ToolScanner(dialect, TOOLS.values())
+    assert [type(piece) for piece in whole.push(text + dialect.extent().ends[0])] == [ReadCall]
+
+
 HOSTILE = {
     "hermes": ("<tool_call>", '"</tool_call>'),
     "mistral": ("[TOOL_CALLS]", "abc "),
@@ -254,7 +331,7 @@ def test_a_call_without_end_costs_little_and_is_text(name: str) -> None:
 
 def test_a_call_that_is_too_long_is_text_and_others_are_still_seen() -> None:
     scanner = ToolScanner(tool_dialect_for("hermes"), TOOLS.values())
-    long = '<tool_call>{"name": "f", "arguments": {"a": "' + "x" * MAX_UNIT
+    long = '<tool_call>{"arguments": {"a": "' + "x" * MAX_UNIT
     call = '<tool_call>{"name": "f"}</tool_call>'
     out = [*scanner.push(long), *scanner.push(call), *scanner.finish()]
     assert out[-1] == ReadCall("f", "{}")

@@ -98,7 +98,7 @@ MODELS: tuple[CatalogEntry, ...] = (
         licence=MIT,
         thinking=Capability.ALWAYS,
         dialect="think-tags-always-opened",
-        # latent attention keeps 576 numbers per layer and token, written as heads of 128
-        shape=ModelShape(61, 7_168, 128, 2.25, 128, 2_048, 129_280, 671_026_419_200, 256, 8),
+        # 61 layers keep a latent of 512 and a key part of 64
+        shape=ModelShape(61, 7_168, 128, 128, 128, 2_048, 129_280, 671_026_419_200, 256, 8, kept_per_token=35_136),
     ),
 )

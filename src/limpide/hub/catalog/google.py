@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from limpide.core.thinking import Capability
 from limpide.hub.catalog.entry import CatalogEntry, PinnedEntry, on_hub
 from limpide.hub.huggingface import HuggingFaceSource
@@ -78,6 +80,9 @@ _GEMMA3 = PinnedEntry(
     note="A base model: it continues text and was not taught to answer.",
 )
 
+# The repositories of Gemma 4 hold Q4_0, Q8_0 and BF16 (September 2026): unnamed, the larger Q8_0 would be taken.
+_Q4_0: Any = {"file": "Q4_0", "stored": "Q4_0"}
+
 # Shapes: layers, hidden, heads, key-value heads, head size, feed-forward, vocabulary, parameters, experts, chosen.
 
 MODELS: tuple[CatalogEntry, ...] = (
@@ -117,6 +122,7 @@ MODELS: tuple[CatalogEntry, ...] = (
         thinking=Capability.PROMPTED,
         dialect="prompted",
         shape=ModelShape(26, 1_152, 4, 1, 256, 6_912, 262_144, 999_885_952),
+        size_bytes=806_000_000,
     ),
     on_hub(
         "gemma3-4b",
@@ -164,7 +170,10 @@ MODELS: tuple[CatalogEntry, ...] = (
         licence=APACHE_2,
         thinking=Capability.NATIVE,
         dialect="gemma-4",
-        parameters=5_100_000_000,
+        # of 35 layers the first 15 keep keys and values: 12 with a window of one head of 256, 3 without of 512
+        shape=ModelShape(35, 1_536, 8, 1, 256, 6_144, 262_144, 5_100_000_000, kept_per_token=9_216),
+        **_Q4_0,
+        size_bytes=2_841_481_184,
     ),
     on_hub(
         "gemma4-e4b",
@@ -176,7 +185,10 @@ MODELS: tuple[CatalogEntry, ...] = (
         licence=APACHE_2,
         thinking=Capability.NATIVE,
         dialect="gemma-4",
-        parameters=8_000_000_000,
+        # of 42 layers the first 24 keep keys and values: 20 with a window of two heads of 256, 4 without of 512
+        shape=ModelShape(42, 2_560, 8, 2, 256, 10_240, 262_144, 8_000_000_000, kept_per_token=28_672),
+        **_Q4_0,
+        size_bytes=4_590_807_392,
     ),
     on_hub(
         "gemma4-26b-a4b",
@@ -188,7 +200,13 @@ MODELS: tuple[CatalogEntry, ...] = (
         licence=APACHE_2,
         thinking=Capability.NATIVE,
         dialect="gemma-4",
-        parameters=25_200_000_000,
+        # 25 layers with a window keep eight heads of 256, 5 without two of 512
+        shape=ModelShape(
+            *(30, 2_816, 16, 8, 256, 704, 262_144, 25_200_000_000, 128, 8),
+            kept_per_token=112_640,
+        ),
+        **_Q4_0,
+        size_bytes=14_618_145_824,
     ),
     on_hub(
         "gemma4-31b",
@@ -200,6 +218,9 @@ MODELS: tuple[CatalogEntry, ...] = (
         licence=APACHE_2,
         thinking=Capability.NATIVE,
         dialect="gemma-4",
-        parameters=30_700_000_000,
+        # 50 layers with a window keep sixteen heads of 256, 10 without four of 512
+        shape=ModelShape(60, 5_376, 32, 16, 256, 21_504, 262_144, 30_700_000_000, kept_per_token=450_560),
+        **_Q4_0,
+        size_bytes=17_992_313_088,
     ),
 )

@@ -56,8 +56,12 @@ MODELS: tuple[CatalogEntry, ...] = (
         licence=APACHE_2,
         thinking=Capability.PROMPTED,
         dialect="prompted",
-        # four layers in forty keep keys and values: the mean of all layers
-        shape=ModelShape(40, 1_536, 12, 0.4, 128, 512, 100_352, 6_940_000_000, 64, 6),
+        # four layers in forty keep keys and values, the others a state of 48 heads
+        shape=ModelShape(
+            *(40, 1_536, 12, 4, 128, 512, 100_352, 6_940_000_000, 64, 6),
+            kept_per_token=4_096,
+            carried=36 * (3 * 3_328 + 16 * 3_376 + 48 * 64 * 128),
+        ),
     ),
     on_hub(
         "granite4-h-small",
@@ -69,7 +73,11 @@ MODELS: tuple[CatalogEntry, ...] = (
         licence=APACHE_2,
         thinking=Capability.PROMPTED,
         dialect="prompted",
-        # four layers in forty keep keys and values: the mean of all layers
-        shape=ModelShape(40, 4_096, 32, 0.8, 128, 768, 100_352, 32_200_000_000, 72, 10),
+        # four layers in forty keep keys and values, the others a state of 128 heads
+        shape=ModelShape(
+            *(40, 4_096, 32, 8, 128, 768, 100_352, 32_200_000_000, 72, 10),
+            kept_per_token=8_192,
+            carried=36 * (3 * 8_448 + 16 * 8_576 + 128 * 64 * 128),
+        ),
     ),
 )

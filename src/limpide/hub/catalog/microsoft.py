@@ -15,6 +15,8 @@ MODELS: tuple[CatalogEntry, ...] = (
         "Phi-3 Mini 4K Instruct",
         publisher="Microsoft",
         repo="microsoft/Phi-3-mini-4k-instruct-gguf",
+        file="Phi-3-mini-4k-instruct-q4.gguf",  # a Q4_K_M by a name of its own; the other file is half precision
+        size_bytes=2_393_231_072,
         architecture="phi3",
         context=4_096,
         licence=MIT,

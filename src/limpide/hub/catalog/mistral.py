@@ -117,6 +117,7 @@ MODELS: tuple[CatalogEntry, ...] = (
         thinking=Capability.PROMPTED,
         dialect="prompted",
         shape=ModelShape(32, 4_096, 32, 8, 128, 14_336, 32_000, 46_702_792_704, 8, 2),
+        size_bytes=26_400_000_000,
     ),
     on_hub(
         "mistral-small-4",
@@ -128,7 +129,8 @@ MODELS: tuple[CatalogEntry, ...] = (
         licence=APACHE_2,
         thinking=Capability.NATIVE,
         dialect="mistral-effort",
-        # latent attention keeps 320 numbers per layer and token, written as heads of 128
-        shape=ModelShape(36, 4_096, 32, 1.25, 128, 2_048, 131_072, 119_000_000_000, 128, 4),
+        # 36 layers keep a latent of 256 and a key part of 64
+        shape=ModelShape(36, 4_096, 32, 32, 128, 2_048, 131_072, 119_000_000_000, 128, 4, kept_per_token=11_520),
+        size_bytes=73_800_000_000,
     ),
 )

@@ -37,6 +37,7 @@ MODELS: tuple[CatalogEntry, ...] = (
         dialect="harmony",
         shape=ModelShape(24, 2_880, 64, 8, 64, 2_880, 201_088, 20_914_757_184, 32, 4),
         stored="MXFP4",
+        size_bytes=12_109_566_560,
     ),
     on_hub(
         "gpt-oss-120b",

@@ -21,6 +21,7 @@ MODELS: tuple[CatalogEntry, ...] = (
         thinking=Capability.PROMPTED,
         dialect="prompted",
         shape=ModelShape(24, 896, 14, 2, 64, 4_864, 151_936, 494_032_768),
+        size_bytes=491_000_000,
     ),
     on_hub(
         "qwen2.5-3b",
@@ -178,8 +179,13 @@ MODELS: tuple[CatalogEntry, ...] = (
         licence=APACHE_2,
         thinking=Capability.PROMPTED,
         dialect="prompted",
-        # one layer in four keeps keys and values: the mean of all layers
-        shape=ModelShape(48, 2_048, 16, 0.5, 256, 512, 151_936, 81_300_000_000, 512, 10),
+        # one layer in four keeps keys and values, the others a state of 32 heads
+        shape=ModelShape(
+            *(48, 2_048, 16, 2, 256, 512, 151_936, 81_300_000_000, 512, 10),
+            kept_per_token=12_288,
+            carried=36 * (3 * 8_192 + 16 * 8_256 + 32 * 128 * 128),
+        ),
+        size_bytes=48_500_000_000,
     ),
     on_hub(
         "qwen3.5-9b",
@@ -191,7 +197,12 @@ MODELS: tuple[CatalogEntry, ...] = (
         licence=APACHE_2,
         thinking=Capability.NATIVE,
         dialect="think-tags-opened",
-        # one layer in four keeps keys and values: the mean of all layers
-        shape=ModelShape(32, 4_096, 16, 1.0, 256, 12_288, 248_320, 9_000_000_000),
+        # one layer in four keeps keys and values, the others a state of 32 heads
+        shape=ModelShape(
+            *(32, 4_096, 16, 4, 256, 12_288, 248_320, 8_953_803_264),
+            kept_per_token=16_384,
+            carried=24 * (3 * 8_192 + 16 * 8_256 + 32 * 128 * 128),
+        ),
+        size_bytes=5_680_000_000,
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +19,20 @@ class ReadCall:
 
     name: str
     arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallBegun:
+    """A call whose name is known and whose arguments begin now."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallArguments:
+    """More of the JSON text of the arguments of the call that was begun last."""
+
+    text: str
 
 
 class MalformedCall(Exception):
@@ -44,6 +59,13 @@ class ToolDialect:
     """Structure around units, which is not shown beside a call."""
     inside: tuple[str, ...] = ()
     """Markers within a unit."""
+    heads: tuple[re.Pattern[str], ...] = ()
+    """What may stand in a unit before the JSON object of a call's arguments, the call's name in the group `name`.
+
+    With them arguments are passed on while they are written; without, a call comes when its end is there.
+    """
+    next_heads: tuple[re.Pattern[str], ...] = ()
+    """What stands between the arguments of one call and those of the next, where a unit holds many."""
     at_start: bool = False
     """Openings count only where the answer begins, or right after another call."""
     write: Callable[[Sequence[ReadCall]], str] | None = None

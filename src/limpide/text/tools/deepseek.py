@@ -12,9 +12,13 @@ from collections.abc import Mapping, Sequence
 from limpide.core.messages import Tool
 from limpide.text.tools.base import MalformedCall, ReadCall, ToolDialect, checked_name
 from limpide.text.tools.extents import MarkerExtent
-from limpide.text.tools.json_calls import arguments_of
+from limpide.text.tools.json_calls import OPENED, arguments_of
 
 _SEPARATOR = "<｜tool▁sep｜>"
+_HEADS = (
+    re.compile(rf"(?P<name>[^<\n]+){_SEPARATOR}\s*{OPENED}"),
+    re.compile(rf"[^<\n]*{_SEPARATOR}\s*(?P<name>[^\n{{]+)\n\s*```(?:json)?\s*\n\s*{OPENED}"),
+)
 _FENCED = re.compile(r"\s*([^\n]+)\n\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*\Z", re.DOTALL)
 
 
@@ -50,4 +54,5 @@ DEEPSEEK = ToolDialect(
     inside=(_SEPARATOR,),
     quiet=("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"),
     describe=describe,
+    heads=_HEADS,
 )

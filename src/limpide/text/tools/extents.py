@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Protocol
 
-_OUTSIDE = re.compile(r'["{}\[\]]')
-_INSIDE = re.compile(r'["\\]')
+_JSON_TOKEN = re.compile(r'["\\{}\[\]]|[\x00-\x1f]+|[^"\\{}\[\]\x00-\x1f]+')
+"""Structure, control characters, and runs of all else."""
 
 
 class Extent(Protocol):
@@ -31,28 +32,34 @@ class JsonExtent:
 
     def push(self, text: str) -> int | None:
         """See Extent."""
-        position = 0
-        if self._escaped and text:
-            self._escaped, position = False, 1
-        while found := (_INSIDE if self._quoted else _OUTSIDE).search(text, position):
-            position = found.end()
-            if self._step(found[0]):
-                return position
-            if self._escaped:
-                if position == len(text):
-                    return None
-                self._escaped, position = False, position + 1
-        return None
+        return self.follow(text)[1]
 
-    def _step(self, character: str) -> bool:
-        """Take one character of structure. Whether the value is complete with it."""
-        if character == "\\":
-            self._escaped = True
-        elif character == '"':
+    def follow(self, text: str) -> tuple[str, int | None]:
+        """As `push`, and the text up to there, with the control characters escaped that JSON takes in no string.
+
+        Models write line breaks inside strings as they are; what is meant is clear.
+        """
+        parts: list[str] = []
+        for found in _JSON_TOKEN.finditer(text):
+            token = found[0]
+            if self._escaped:
+                self._escaped = False
+            elif self._quoted and token[0] < " ":
+                token = json.dumps(token)[1:-1]
+            elif self._step(token):
+                return "".join((*parts, token)), found.end()
+            parts.append(token)
+        return "".join(parts), None
+
+    def _step(self, written: str) -> bool:
+        """Take what may be structure. Whether the value is complete with it."""
+        if written == '"':
             self._quoted = not self._quoted and self._depth > 0
-        elif character in "{[":
+        elif self._quoted:
+            self._escaped = written == "\\"
+        elif written in ("{", "["):
             self._depth += 1
-        elif self._depth:
+        elif written in ("}", "]") and self._depth:
             self._depth -= 1
             return self._depth == 0
         return False

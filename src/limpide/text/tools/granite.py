@@ -14,4 +14,12 @@ def write(calls: Sequence[ReadCall]) -> str:
     return f"<|tool_call|>[{', '.join(map(json_calls.write, calls))}]"
 
 
-GRANITE = ToolDialect("granite", read=json_calls.read, extent=JsonExtent, opens=("<|tool_call|>",), write=write)
+GRANITE = ToolDialect(
+    "granite",
+    read=json_calls.read,
+    extent=JsonExtent,
+    opens=("<|tool_call|>",),
+    write=write,
+    heads=(json_calls.HEAD,),
+    next_heads=(json_calls.NEXT_HEAD,),
+)

@@ -13,8 +13,12 @@ from limpide.core.messages import Tool
 from limpide.text.channels import HARMONY as CHANNELS
 from limpide.text.tools.base import MalformedCall, ReadCall, ToolDialect, checked_name
 from limpide.text.tools.extents import MarkerExtent
-from limpide.text.tools.json_calls import arguments_of
+from limpide.text.tools.json_calls import OPENED, arguments_of
 
+_HEAD = re.compile(
+    rf"[^{{]*?\bto=(?:functions\.)?(?P<name>[^\s<]+)(?:(?!{re.escape(CHANNELS.message)})[^{{])*"
+    rf"{re.escape(CHANNELS.message)}\s*{OPENED}"
+)
 _RECIPIENT = re.compile(r"\bto=(?:functions\.)?([^\s<]+)")
 
 
@@ -33,6 +37,7 @@ HARMONY = ToolDialect(
     extent=lambda: MarkerExtent(*CHANNELS.ends, quote=None),
     opens=(CHANNELS.start,),
     inside=("<|constrain|>",),
+    heads=(_HEAD,),
     one_call_a_turn=True,
     thinking_beside_content=False,
 )

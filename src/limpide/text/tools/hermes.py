@@ -20,4 +20,6 @@ HERMES = ToolDialect(
     extent=lambda: MarkerExtent("</tool_call>"),
     opens=("<tool_call>",),
     write=write,
+    heads=(json_calls.HEAD,),
+    next_heads=(json_calls.NEXT_HEAD,),
 )

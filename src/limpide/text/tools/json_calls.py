@@ -12,6 +12,16 @@ from limpide.text.tools.base import MalformedCall, ReadCall, checked_name
 
 ARGUMENT_KEYS = ("arguments", "parameters")
 _KNOWN_KEYS = {"name", "id", "type", *ARGUMENT_KEYS}
+OPENED = r'(?=\{\s*["}])'
+"""How a JSON object begins; in a pattern it takes nothing."""
+_OPENING = (
+    r'\{\s*(?:"type"\s*:\s*"function"\s*,\s*)?"name"\s*:\s*"(?P<name>[^"\\\n]{1,256})"\s*,\s*'
+    r'"(?:arguments|parameters)"\s*:\s*' + OPENED
+)
+HEAD = re.compile(r"\s*(?:\[\s*)?" + _OPENING)
+"""What stands before the arguments of a first call, alone or in a list, as models are trained to write it."""
+NEXT_HEAD = re.compile(r'\s*(?:,\s*"id"\s*:\s*"[^"\\\n]{0,256}"\s*)?\}\s*,\s*' + _OPENING)
+"""What stands between the arguments of two calls in a list."""
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 

@@ -32,5 +32,7 @@ LLAMA = ToolDialect(
     begins=("{", "[{"),
     quiet=(";", ",", "<|python_end|>"),
     at_start=True,
+    heads=(json_calls.HEAD,),
+    next_heads=(json_calls.NEXT_HEAD,),
     one_call_a_turn=True,
 )

@@ -11,7 +11,8 @@ from limpide.text.tools import json_calls
 from limpide.text.tools.base import MalformedCall, ReadCall, ToolDialect, checked_name
 from limpide.text.tools.extents import JsonExtent
 
-_NAMED = re.compile(r"\s*([\w.-]+)\s*(?:\[CALL_ID\]\s*\w+\s*)?(?:\[ARGS\])?\s*(?=\{)")
+_NAMED = re.compile(r"\s*(?P<name>[\w.-]+)\s*(?:\[CALL_ID\]\s*\w+\s*)?(?:\[ARGS\])?\s*(?=\{)")
+_HEAD = re.compile(_NAMED.pattern.removesuffix(r"(?=\{)") + json_calls.OPENED)
 
 
 def read(text: str, _tools: Mapping[str, Tool]) -> Sequence[ReadCall]:
@@ -59,4 +60,6 @@ MISTRAL = ToolDialect(
     opens=("[TOOL_CALLS]",),
     inside=("[CALL_ID]", "[ARGS]"),
     call_ids=9,
+    heads=(_HEAD, json_calls.HEAD),
+    next_heads=(json_calls.NEXT_HEAD,),
 )

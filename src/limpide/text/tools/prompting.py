@@ -23,6 +23,8 @@ _TOOL: Final = Tool(
 _CALL: Final = ToolCall("a1b2c3d4e", _TOOL.name, json.dumps({"needle": "haystack"}))
 _RESULT: Final = "f0und"
 _WORDS: Final = "b3side"
+_OPENING_LENGTH: Final = 8
+"""Characters by which the opening of a turn is known: more may depend on what is asked."""
 
 Rewrite = Callable[[Sequence[Message], Sequence[Tool]], Sequence[Message]]
 
@@ -95,14 +97,32 @@ class ToolPrompting:
             result = Message("tool", _RESULT, tool_call_id=_CALL.id)
             talk = [Message("user", "hello"), *middle, result, Message("assistant", "done"), Message("user", "next")]
             shown = self._try(talk, self.tools_key or "tools", self.call_form or _FORMS[0])
-            if _WORDS in shown and "haystack" in shown:
+            words, call = shown.find(_WORDS), shown.find("haystack")
+            # Some templates put the words behind the call, or behind its result, or end the turn between the two.
+            if 0 <= words < call and (way == "shown" or self._opening in shown[words:call]):
                 return way
         return "lost"
 
-    def _try(self, messages: Sequence[Message], tools_key: str, form: CallForm = _FORMS[0]) -> str:
+    @cached_property
+    def _opening(self) -> str:
+        """How the template opens the assistant's turn: what it writes first of the generation prompt."""
+        asked = [Message("user", "hello")]
+        turn = self._try(asked, "tools").removeprefix(self._try(asked, "tools", add_generation_prompt=False))
+        return turn[:_OPENING_LENGTH]
+
+    def _try(
+        self,
+        messages: Sequence[Message],
+        tools_key: str,
+        form: CallForm = _FORMS[0],
+        *,
+        add_generation_prompt: bool = True,
+    ) -> str:
         tools = [_TOOL] if len(messages) == 1 or self.tools_key else []
         try:
-            return self._template.render(messages, tools=tools, tools_key=tools_key, form=form)
+            return self._template.render(
+                messages, tools=tools, tools_key=tools_key, form=form, add_generation_prompt=add_generation_prompt
+            )
         except TemplateError:
             return ""
 
@@ -159,7 +179,9 @@ class ToolPrompting:
         if self.beside == "apart":
             apart = [part for message in prompt.messages for part in _content_apart(message)]
             return replace(prompt, messages=tuple(apart))
-        return replace(prompt, left_out="the chat template does not show what is said beside a tool call")
+        silent = tuple(replace(m, content="") if m.tool_calls else m for m in prompt.messages)
+        left_out = "the chat template has no place for what is said beside a tool call"
+        return replace(prompt, messages=silent, left_out=left_out)
 
 
 def arrange(messages: Sequence[Message], dialect: ToolDialect) -> tuple[Message, ...]:

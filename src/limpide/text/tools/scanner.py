@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from typing import Final
 
 from limpide.core.messages import Tool
 from limpide.text.markers import held_suffix
-from limpide.text.tools.base import MalformedCall, ReadCall, ToolDialect
+from limpide.text.tools.arguments import ArgumentStream
+from limpide.text.tools.base import CallArguments, CallBegun, MalformedCall, ReadCall, ToolDialect
+from limpide.text.tools.json_calls import arguments_of, whole
 
 MAX_UNIT: Final = 1 << 20
 """Characters after which a call that does not end is text."""
@@ -18,16 +20,23 @@ MAX_QUIET: Final = 4096
 MAX_UNENDED: Final = 16
 """How often what follows the beginning of a call that has no end is searched for other calls."""
 
-Piece = str | ReadCall
-"""Text of the answer, or a call."""
+_CLOSING: Final = re.compile(r'(?:\s*,\s*"id"\s*:\s*"[^"\\\n]*")?[}\]`\s]*')
+"""What ends a call behind its arguments. Models forget a bracket of it, or write one too many."""
+
+_LAST: Final = ("}", "]", "```")
+"""With what a call ends that is whole but for its end marker: otherwise more arguments may have been to come."""
+
+Piece = str | CallBegun | CallArguments | ReadCall
+"""Text of the answer, the beginning of a call and more of its arguments, or a call as a whole."""
 
 
 class _Unit:
     """A call that is being written."""
 
-    def __init__(self, dialect: ToolDialect, opening: str) -> None:
+    def __init__(self, dialect: ToolDialect, opening: str, tools: Container[str]) -> None:
         self.opening = opening
         self.extent = dialect.extent()
+        self.stream = ArgumentStream(dialect, tools, self.extent.ends)
         self.complete = False
         """Whether its end was found."""
         self._parts: list[str] = []
@@ -35,11 +44,15 @@ class _Unit:
 
     def push(self, text: str) -> int | None:
         """More text: how much of it belongs to the unit, if the unit ends here."""
-        end = self.extent.push(text)
+        room = MAX_UNIT - self._size
+        end = self.extent.push(text[:room])
         self.complete = end is not None
-        self._parts.append(text if end is None else text[:end])
-        self._size += len(text)
-        return len(text) if end is None and self._size > MAX_UNIT else end
+        if end is None and len(text) > room:
+            end = room
+        part = text[:end]
+        self._parts.append(part)
+        self._size += len(part)
+        return end
 
     @property
     def whole(self) -> str:
@@ -56,8 +69,10 @@ class _Unit:
 class ToolScanner:
     """Tells calls from text. What comes out does not depend on how the text is cut into pieces.
 
-    A call comes out whole, when its end is there and it could be read: so one that turns out to be malformed was never
-    announced, and is text like any other. White space and structure beside a call are not shown.
+    Where arguments are JSON they come out while they are written (see ArgumentStream); a call that then turns out to be
+    malformed keeps what was said of it, and is named in `broken`. Other calls come out whole, when their end is there
+    and they could be read: so one that is malformed was never announced, and is text like any other. White space and
+    structure beside a call are not shown.
     """
 
     def __init__(self, dialect: ToolDialect, tools: Iterable[Tool]) -> None:
@@ -76,6 +91,8 @@ class ToolScanner:
         self.num_calls = 0
         self.malformed: list[str] = []
         """Why what looked like a call is not one, for each."""
+        self.broken: list[str] = []
+        """Which calls were begun and have no arguments that could be read, and why."""
 
     def push(self, text: str) -> list[Piece]:
         """More of the answer."""
@@ -116,21 +133,68 @@ class ToolScanner:
             return ""
         self._held = before[end:]
         kept = found[0] in self._dialect.begins
-        self._unit = _Unit(self._dialect, "" if kept else found[0])
+        self._unit = _Unit(self._dialect, "" if kept else found[0], self._tools)
         return text[found.start() if kept else found.end() :]
 
     def _inside(self, unit: _Unit, text: str, out: list[Piece]) -> str:
         """Text of a call. What stands behind it is returned."""
         end = unit.push(text)
         if end is None:
+            self._pass_on(unit.stream.push(text), out)
             return ""
+        self._pass_on(unit.stream.finish(text[:end]), out)
         return self._end(unit, out) + text[end:]
+
+    def _pass_on(self, pieces: Sequence[CallBegun | CallArguments], out: list[Piece]) -> None:
+        """What of a call can be said before its end."""
+        out.extend(pieces)
+        begun = sum(isinstance(piece, CallBegun) for piece in pieces)
+        self.num_calls += begun
+        if begun:
+            self._held = ""
+
+    def _end_begun(self, unit: _Unit, out: list[Piece]) -> None:
+        """Whatever else is wrong with a unit, the calls in it that were begun stay; what follows them is not lost."""
+        self._after_call = True
+        begun = unit.stream.calls
+        for call in begun:
+            try:
+                arguments_of(call.arguments)
+            except MalformedCall as error:
+                self.broken.append(f"{call.name}: {error}")
+        if unit.stream.open:
+            return  # all of it was passed on
+        try:
+            calls = self._dialect.read(unit.body, self._tools)
+            twice = [
+                a.name
+                for a, b in zip(begun, calls or (), strict=False)
+                if whole(a.arguments)[0] != whole(b.arguments)[0]
+            ]
+        except MalformedCall:
+            calls = None
+        if calls is not None and len(calls) >= len(begun):
+            self.broken.extend(f"{name}: it has its arguments twice" for name in twice)
+            out.extend(calls[len(begun) :])
+            self.num_calls += len(calls) - len(begun)
+            return
+        rest = unit.body[unit.stream.position :]
+        rest = rest[: len(rest) - held_suffix(rest, unit.extent.ends)]
+        if not _CLOSING.fullmatch(rest):
+            out.append(rest)
 
     def _end(self, unit: _Unit, out: list[Piece]) -> str:
         """Read a unit. If it was no call, what has to be looked at again is returned."""
         self._unit = None
+        if not unit.complete:
+            self._pass_on(unit.stream.finish(), out)
+        if unit.stream.calls:
+            self._end_begun(unit, out)
+            return ""
         held, self._held = self._held, ""
         try:
+            if not unit.complete and not unit.body.rstrip().endswith(_LAST):
+                raise MalformedCall("it was cut off")
             calls = self._dialect.read(unit.body, self._tools)
         except MalformedCall as error:
             self.malformed.append(str(error) if unit.complete else f"it has no end ({error})")

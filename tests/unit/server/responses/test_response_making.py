@@ -91,19 +91,19 @@ def test_what_goes_wrong_is_told_and_stored(events: Sequence[Event | Exception],
     asyncio.run(test())
 
 
+async def note_types(events: AsyncIterator[dict[str, Any]], told: list[str]) -> None:
+    async for event in events:
+        told.append(event["type"])
+
+
 def test_an_end_that_can_not_be_stored_is_not_told(tmp_path: Path) -> None:
     async def test() -> None:
         store = ResponseStore(database := Database(tmp_path / "server.db", max_bytes=1 << 20))
         making = making_in(store)
         await making.create()
-        told = []
-
-        async def follow() -> None:
-            async for event in making.write(answer([TextDelta("x" * (2 << 20)), END])):
-                told.append(event["type"])
-
+        told: list[str] = []
         with pytest.raises(DiskFull):
-            await follow()
+            await note_types(making.write(answer([TextDelta("x" * (2 << 20)), END])), told)
         assert told
         assert not ENDINGS & set(told)
         store.close()

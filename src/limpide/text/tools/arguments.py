@@ -1,0 +1,92 @@
+"""The arguments of calls while they are being written."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Final
+
+from limpide.text.markers import held_suffix
+from limpide.text.tools.base import CallArguments, CallBegun, ReadCall, ToolDialect
+from limpide.text.tools.extents import JsonExtent
+
+MAX_HEAD: Final = 1024
+"""Characters in which the arguments must have begun to be passed on while they are written."""
+
+
+class ArgumentStream:
+    """Passes on the arguments of the calls in one unit as their text comes.
+
+    A call is begun once its name is known, is that of an offered tool, and its arguments have opened as an object. From
+    then on it can't be unsaid. What else a unit may hold is for the dialect's reader, when the unit has ended.
+    """
+
+    def __init__(self, dialect: ToolDialect, tools: Container[str], ends: tuple[str, ...]) -> None:
+        self._tools = tools
+        self._ends = ends
+        self._heads = dialect.heads
+        self._next_heads = dialect.next_heads
+        self._before = ""
+        """What stands before the next arguments, as far as it came."""
+        self._json: JsonExtent | None = None
+        """Follows the arguments that are being written."""
+        self._held = ""
+        """What may become the unit's end marker."""
+        self._calls: list[tuple[str, list[str]]] = []
+        self.position = 0
+        """Characters of the unit up to the end of the last arguments."""
+
+    @property
+    def calls(self) -> list[ReadCall]:
+        """All that was passed on, as calls."""
+        return [ReadCall(name, "".join(parts)) for name, parts in self._calls]
+
+    @property
+    def open(self) -> bool:
+        """Whether some arguments have begun and not ended."""
+        return self._json is not None
+
+    def push(self, text: str) -> list[CallBegun | CallArguments]:
+        """More of the unit, its end marker not included as far as that is known."""
+        if not (self._json or self._heads):
+            return []
+        text = self._held + text
+        keep = len(text) - held_suffix(text, self._ends)
+        self._held = text[keep:]
+        return self._follow(text[:keep])
+
+    def finish(self, text: str = "") -> list[CallBegun | CallArguments]:
+        """The last of the unit, with its end marker if it has one: what was held back is part of it."""
+        text, self._held = self._held + text, ""
+        return self._follow(next((text.removesuffix(end) for end in self._ends if text.endswith(end)), text))
+
+    def _follow(self, text: str) -> list[CallBegun | CallArguments]:
+        out: list[CallBegun | CallArguments] = []
+        while text and (self._json or self._heads):
+            text = self._argue(self._json, text, out) if self._json else self._begin(text, out)
+        return out
+
+    def _begin(self, text: str, out: list[CallBegun | CallArguments]) -> str:
+        """Look for the beginning of arguments; what stands behind it is returned."""
+        before = self._before + text
+        found = next((found for head in self._heads if (found := head.match(before, 0, MAX_HEAD))), None)
+        if found is None or (name := found["name"].strip()) not in self._tools:
+            self._before = before
+            if found is not None or len(before) >= MAX_HEAD:
+                self._heads = ()  # no call that could be begun early
+            return ""
+        self._before, self._heads, self._json = "", self._next_heads, JsonExtent()
+        self._calls.append((name, []))
+        self.position += found.end()
+        out.append(CallBegun(name))
+        return before[found.end() :]
+
+    def _argue(self, json: JsonExtent, text: str, out: list[CallBegun | CallArguments]) -> str:
+        """Pass arguments on; what stands behind them is returned."""
+        written, end = json.follow(text)
+        self._calls[-1][1].append(written)
+        out.append(CallArguments(written))
+        self.position += len(text) if end is None else end
+        if end is None:
+            return ""
+        self._json = None
+        return text[end:]
