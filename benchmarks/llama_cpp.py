@@ -5,8 +5,8 @@
 
 PATH is a Python that has the `xllamacpp` wheel (`python -m venv peers && peers/bin/pip install xllamacpp`): this script
 runs itself there as a worker. Each round gives either side fresh processes and as many random tokens: one that warms
-up and measures, one that only goes from its start to the first token. Medians over the rounds, and of each round's ratio; needs
-a machine that does nothing else.
+up and measures, one that only goes from its start to the first token. Medians over the rounds, and of each round's
+ratio; needs a machine that does nothing else.
 
 prompt: tokens over the time from the prompt to its first token. generation: tokens after a prompt of one token, from
 the first to the last. load: until the model can be asked, imports not counted. start to first token: of a whole
