@@ -5,8 +5,8 @@
 
 PATH is a Python that has the `xllamacpp` wheel (`python -m venv peers && peers/bin/pip install xllamacpp`): this script
 runs itself there as a worker. Each round gives either side fresh processes and as many random tokens: one that warms
-up and measures, one that only goes from its start to the first token. Medians over the rounds, and their ratios; needs
-a machine that does nothing else.
+up and measures, one that only goes from its start to the first token. Medians over the rounds, and of each round's
+ratio; needs a machine that does nothing else.
 
 prompt: tokens over the time from the prompt to its first token. generation: tokens after a prompt of one token, from
 the first to the last. load: until the model can be asked, imports not counted. start to first token: of a whole
@@ -104,13 +104,19 @@ def compare(options: argparse.Namespace) -> None:
         "rounds": options.rounds,
         "medians": medians,
         "others": max(sample["others"] for each in samples.values() for sample in each),
-        "ratios": {row: medians["limpide"][row] / medians["llama.cpp"][row] for row in ROWS},
+        "ratios": {row: paired(row, samples) for row in ROWS},
         "samples": samples,
         "versions": {**facts["versions"], "xllamacpp": peer_version(options.peer_python)},
         "machine": facts["machine"],
         "measured_at": facts["measured_at"],
     }
     print(json.dumps(result) if options.json else table(result))
+
+
+def paired(row: str, samples: dict[str, list[Sample]]) -> float:
+    """Median of the rounds' own ratios: what disturbs a shared machine for minutes disturbs both sides of a round."""
+    pairs = zip(samples["limpide"], samples["llama.cpp"], strict=True)
+    return statistics.median(ours[row] / theirs[row] for ours, theirs in pairs)
 
 
 def ours(options: argparse.Namespace, path: Path, seed: int) -> tuple[Sample, dict[str, Any]]:

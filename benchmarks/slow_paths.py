@@ -47,6 +47,7 @@ LATENT = LatentAttentionSpec(HEADS, 512, 128, 128, 192**-0.5, RopeSpec(1e4, 64, 
 BLOCKS: dict[str, BlockSpec] = {
     "kernels": PLAIN,
     "biases": replace(PLAIN, attention=replace(ATTENTION, qkv_bias=True)),
+    "soft caps": replace(PLAIN, attention=replace(ATTENTION, softcap=50.0)),
     "experts": replace(PLAIN, feed_forward=MoESpec(RouterSpec(EXPERTS, CHOSEN), MLPSpec(EXPERT_WIDTH))),
     "latent": replace(PLAIN, attention=LATENT),
     "delta": replace(PLAIN, attention=DeltaNetSpec(16, 32, 128, 128, 4, NORM)),

@@ -9,12 +9,14 @@ import re
 import subprocess
 import sysconfig
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 INSTALL = 'pip install -c constraints.txt . && limpide ask "What is the capital of France?"'
+SERVED = "http://127.0.0.1:8000/v1"
 TEST = "pip install -c constraints.txt -e '.[test]' && pytest"
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -40,6 +42,18 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
         check=False,
         timeout=240,
     )
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """`limpide serve` with the default model, where it says that it listens."""
+    command = [str(Path(sysconfig.get_path("scripts")) / "limpide"), "serve", "--port", "0"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            assert server.stdout is not None
+            yield server.stdout.readline().strip()
+        finally:
+            server.terminate()
 
 
 def test_the_two_commands() -> None:
@@ -75,12 +89,18 @@ def test_command_of_the_docs(page: Path, command: str, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("smollm2_path")
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem)
-def test_python_of_the_docs(page: Path) -> None:
-    """The blocks of a page are one program."""
+def test_python_of_the_docs(page: Path, tmp_path: Path) -> None:
+    """The blocks of a page are one program. Where it speaks to a server, there is one, on a port that is free."""
     space: dict[str, object] = {"__name__": "docs"}
-    with contextlib.redirect_stdout(io.StringIO()) as shown, warnings.catch_warnings():
-        for number, block in enumerate(blocks(page, "python")):
-            exec(compile(block, f"{page.name}[{number}]", "exec"), space)
+    programs = blocks(page, "python")
+    with contextlib.ExitStack() as stack:
+        if any(SERVED in program for program in programs):
+            url = stack.enter_context(served(tmp_path))
+            programs = [program.replace(SERVED, url) for program in programs]
+        shown = stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        stack.enter_context(warnings.catch_warnings())
+        for number, program in enumerate(programs):
+            exec(compile(program, f"{page.name}[{number}]", "exec"), space)
     assert shown.getvalue().strip()
 
 

@@ -30,7 +30,7 @@ DENSE = [tiny for tiny in TINY if tiny.gguf is not None and tiny not in (*MOE, *
 ALL, NONE = 1.0, 0.0
 IN_KERNELS = {
     "llama": ALL, "llama-linear": ALL, "gemma3": ALL, "reka": ALL, "qwen3": ALL, "mistral": ALL, "gemma": ALL,
-    "phi3": ALL, "smollm3": 0.75, "qwen2": NONE, "gemma2": NONE, "granite": NONE, "gpt2": NONE, "ministral3": NONE,
+    "phi3": ALL, "smollm3": 0.75, "qwen2": ALL, "gemma2": NONE, "granite": NONE, "gpt2": NONE, "ministral3": NONE,
 }  # fmt: skip
 """How many of a model's blocks the kernels take, of heads that they can do at all."""
 

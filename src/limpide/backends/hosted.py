@@ -174,6 +174,11 @@ class HostedRunning:
         self._stepper = model._stepper
         self._watch: Watch = self._stepper.watch(stream.job)
 
+    @property
+    def prompt_tokens(self) -> int:
+        """How many tokens it is an answer to."""
+        return self._stream.prompt_tokens
+
     def __aiter__(self) -> AsyncIterator[Event]:
         """The events, in order; once."""
         return self

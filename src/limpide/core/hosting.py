@@ -31,6 +31,10 @@ ANYBODY = Caller()
 class Running(Protocol):
     """An answer in the making. Iterate for its events; an error of the request is raised by the iteration."""
 
+    @property
+    def prompt_tokens(self) -> int:
+        """How many tokens it is an answer to."""
+
     def __aiter__(self) -> AsyncIterator[Event]:
         """The events, in order; once."""
 

@@ -158,7 +158,7 @@ class Engine(Turns):
             )
             job.sequences.append(choice.sequence)
         self._queue(job)
-        return Stream(self, job, lambda: settled.receipt(self.identity))
+        return Stream(self, job, lambda: settled.receipt(self.identity), len(prompt))
 
     def score(self, items: Sequence[tuple[Sequence[int], int]]) -> list[Scored]:
         """Log-likelihood of tokens[start:] after tokens[:start], for each (tokens, start); see `start_scoring`."""

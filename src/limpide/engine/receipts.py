@@ -11,6 +11,7 @@ from limpide.core.errors import ContextExceeded, EmptyPrompt, InvalidParameter, 
 from limpide.core.receipt import Numerics, Outcome, Receipt
 from limpide.core.sampling import Sampling
 from limpide.engine.request import EngineRequest
+from limpide.engine.sampler import COLDEST
 
 ANSWER_ROOM = 256
 """Tokens that thinking leaves to the answer, where the limit allows so many; otherwise a quarter of the limit."""
@@ -98,9 +99,12 @@ def _sampling_outcomes(sampling: Sampling) -> dict[str, Outcome]:
         value = getattr(sampling, name)
         value = dict(value) if name == "logit_bias" else value
         outcome = Outcome("applied", value, value)
-        if sampling.temperature == 0 and value != _ONLY_WHEN_SAMPLING.get(name, value):
+        if sampling.temperature < COLDEST and value != _ONLY_WHEN_SAMPLING.get(name, value):
             outcome = replace(outcome, why="makes no difference at temperature 0, which takes the most likely token")
         outcomes[name] = outcome
+    if 0 < sampling.temperature < COLDEST:
+        why = "float32 does not resolve so low a temperature"
+        outcomes["temperature"] = Outcome("clamped", sampling.temperature, 0.0, why)
     return outcomes
 
 

@@ -15,6 +15,9 @@ from limpide.engine.nucleus import largest, nucleus, pick
 
 Row = npt.NDArray[np.float32]
 
+COLDEST = 1e-6
+"""Below it, temperature sets apart what float32 does not: the most likely token is all that is left."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -39,7 +42,10 @@ class Sampler:
         self._penalties = _Penalties(sampling, prompt) if _penalised(sampling) else None
         # Most requests are this one, and it needs nothing but an argmax.
         self._plain_greedy = (
-            sampling.temperature == 0 and self._bias is None and self._penalties is None and sampling.logprobs is None
+            sampling.temperature < COLDEST
+            and self._bias is None
+            and self._penalties is None
+            and sampling.logprobs is None
         )
 
     def choose(self, logits: Row, position: int, allowed: npt.NDArray[np.bool_] | None = None) -> Chosen:
@@ -80,7 +86,7 @@ class Sampler:
         return row
 
     def _pick(self, row: Row, position: int) -> int:
-        return int(row.argmax()) if self.sampling.temperature == 0 else self._draw(row, position)
+        return int(row.argmax()) if self.sampling.temperature < COLDEST else self._draw(row, position)
 
     def _pick_allowed(self, row: Row, position: int, allowed: npt.NDArray[np.bool_]) -> int:
         """As if there were no other tokens: filters like top_k count the allowed ones alone."""

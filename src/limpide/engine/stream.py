@@ -53,10 +53,12 @@ class Stream(Iterator[Event]):
     """Events of one request, in order; with several choices they are interleaved and told apart by `index`.
 
     An error of the request is raised by `next`. Closing aborts what is unfinished; so does dropping the stream.
+    prompt_tokens: how many tokens they are an answer to.
     """
 
-    def __init__(self, engine: Engine, job: Job, receipt: Callable[[], Receipt]) -> None:
+    def __init__(self, engine: Engine, job: Job, receipt: Callable[[], Receipt], prompt_tokens: int) -> None:
         self.job = job
+        self.prompt_tokens = prompt_tokens
         self._engine = engine
         self._receipt = receipt
         self._closed = False

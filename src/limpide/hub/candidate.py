@@ -108,7 +108,7 @@ def _look_into(name: str, path: Path) -> Candidate:
                 slow += share * tensor.nbytes
                 cost += expanding(share * numbers[tensor.name], tensor.format)
         total = sum(t.nbytes for t in tensors.values())
-        slowed = (*_slowed(config, shape, tensors), *_slow_types(types, slow / max(1.0, read)))
+        slowed = (*_slowed(config, shape), *_slow_types(types, slow / max(1.0, read)))
         context = context_from_config(config)
     return Candidate(name, total, Work(round(read), round(slow), cost), shape, context, 0, slowed)
 
@@ -117,15 +117,13 @@ def _slow_types(types: set[str], share: float) -> tuple[str, ...]:
     return tuple(stored_slowly(name) for name in sorted(types)) if share > _MATTERS else ()
 
 
-def _slowed(config: Mapping[str, Any], shape: ModelShape | None, names: Mapping[str, Any]) -> tuple[str, ...]:
+def _slowed(config: Mapping[str, Any], shape: ModelShape | None) -> tuple[str, ...]:
     """What of a checkpoint's blocks the kernels don't know."""
     architecture = config.get("general.architecture")
     if architecture is None:
         model_type = text_config(config).get("model_type")
         architecture = MODEL_TYPES.get(model_type, "") if isinstance(model_type, str) else ""
     slowed = slowed_by(str(architecture), experts=shape.experts if shape else 0)
-    if not slowed and any(name.endswith(".bias") and "norm" not in name for name in names):
-        slowed = ("biases",)
     turned = config.get(f"{architecture}.rope.dimension_count")
     if not slowed and shape and isinstance(turned, int) and turned < shape.head_dim:
         slowed = ("positions on a part of each head",)

@@ -30,12 +30,12 @@ _EXPERTS, _LATENT, _RECURRENT = "a mixture of experts", "latent attention", "rec
 
 ARCHITECTURES: dict[str, tuple[str, ...]] = {
     "llama": (),
+    "qwen2": (),
     "qwen3": (),
     "gemma": (),
     "gemma3": (),
     "phi3": (),
     "gpt2": ("layer norms and biases",),
-    "qwen2": ("biases",),
     "gemma2": ("soft caps",),
     "gemma4": ("norms of values",),
     "granite": ("scaled residuals",),

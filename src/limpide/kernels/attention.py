@@ -127,16 +127,29 @@ def attend_few() -> Callable[[int], None]:
             offset = head * kv_heads // heads * head_dim * 2
             query = q + token * q_stride + 4 * head * head_dim
             largest = _NEVER
-            for p in range(begin, end):
-                key = key_pool + _page(table, p, block_size, row_bytes) + offset
-                a = simd.splat(np.float32(0))
-                b = a
-                for c in range(0, head_dim, 16):
-                    a = simd.fma(simd.load_f16x8(key + 2 * c), simd.load_f32x8(query + 4 * c), a)
-                    b = simd.fma(simd.load_f16x8(key + 2 * c + 16), simd.load_f32x8(query + 4 * c + 32), b)
-                score = simd.lane_sum(simd.add(a, b)) * scale
-                simd.store_f32(scores + 4 * (p - begin), score)
-                largest = score if score > largest else largest
+            p = begin
+            while p < end:  # block by block: finding a page takes a division
+                page = _page(table, p, block_size, row_bytes) + offset
+                stop = simd.smaller(end, (p // block_size + 1) * block_size)
+                # the next keys, and the values that go with these ones, are on their way meanwhile
+                key, value, next_key = key_pool + page, value_pool + page, key_pool
+                next_key += _page(table, simd.smaller(stop, end - 1), block_size, row_bytes) + offset
+                for i in range(p - begin, stop - begin):
+                    for line in range(0, 2 * head_dim, 64):
+                        simd.prefetch(next_key + line)
+                        simd.prefetch(value + line)
+                    value += row_bytes
+                    next_key += row_bytes
+                    a = simd.splat(np.float32(0))
+                    b = a
+                    for c in range(0, head_dim, 16):
+                        a = simd.fma(simd.load_f16x8(key + 2 * c), simd.load_f32x8(query + 4 * c), a)
+                        b = simd.fma(simd.load_f16x8(key + 2 * c + 16), simd.load_f32x8(query + 4 * c + 32), b)
+                    score = simd.lane_sum(simd.add(a, b)) * scale
+                    simd.store_f32(scores + 4 * i, score)
+                    largest = score if score > largest else largest
+                    key += row_bytes
+                p = stop
             count = end - begin
             padded = (count + 7) // 8 * 8
             for i in range(count, padded):
@@ -153,13 +166,18 @@ def attend_few() -> Callable[[int], None]:
                 b = a
                 d = a
                 e = a
-                for p in range(begin, end):
+                p = begin
+                while p < end:
                     value = value_pool + _page(table, p, block_size, row_bytes) + offset + 2 * c
-                    weight = simd.splat(simd.load_f32(scores + 4 * (p - begin)))
-                    a = simd.fma(simd.load_f16x8(value), weight, a)
-                    b = simd.fma(simd.load_f16x8(value + 16), weight, b)
-                    d = simd.fma(simd.load_f16x8(value + 32), weight, d)
-                    e = simd.fma(simd.load_f16x8(value + 48), weight, e)
+                    stop = simd.smaller(end, (p // block_size + 1) * block_size)
+                    for i in range(p - begin, stop - begin):
+                        weight = simd.splat(simd.load_f32(scores + 4 * i))
+                        a = simd.fma(simd.load_f16x8(value), weight, a)
+                        b = simd.fma(simd.load_f16x8(value + 16), weight, b)
+                        d = simd.fma(simd.load_f16x8(value + 32), weight, d)
+                        e = simd.fma(simd.load_f16x8(value + 48), weight, e)
+                        value += row_bytes
+                    p = stop
                 simd.store_f32x8(to + 4 * c, simd.mul(a, inverse))
                 simd.store_f32x8(to + 4 * c + 32, simd.mul(b, inverse))
                 simd.store_f32x8(to + 4 * c + 64, simd.mul(d, inverse))

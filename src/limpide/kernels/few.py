@@ -17,6 +17,13 @@ _AHEAD = 1 << 15
 """How far ahead memory is asked for. Nearer, a tile is computed before the next one has come."""
 
 
+def ask_ahead(code: Code, layout: Layout, blocks: Value, block: Value) -> None:
+    """Ask for the memory of a tile to come, while block number `block` of the one at `blocks` is decoded."""
+    ahead = code.builder.add(blocks, code.number(_AHEAD))
+    for line in range(-(-TILE * layout.size // _LINE)):  # tiles lie one behind the other
+        code.prefetch(code.at(ahead, block, TILE * layout.size, line * _LINE))
+
+
 def multiply_tile(layout: Layout, x_rows: int) -> Any:
     """An intrinsic: (blocks, bytes of a row, rows there are, x_q, its factors, columns, rows to x's second set, out,
     bytes of a row of out, 1 to add).
@@ -33,11 +40,9 @@ def multiply_tile(layout: Layout, x_rows: int) -> Any:
         zero = ir.Constant(simd._F32X8, [0.0] * TILE)
         totals = [code.variable(zero) for _ in range(x_rows)]
         per_block = layout.values // 32
-        ahead = code.number(_AHEAD)
         with code.loop(builder.sdiv(columns, code.number(layout.values))) as loop:
             block = loop.index
-            for line in range(-(-TILE * layout.size // _LINE)):  # tiles lie one behind the other
-                code.prefetch(code.at(builder.add(blocks, ahead), block, TILE * layout.size, line * _LINE))
+            ask_ahead(code, layout, blocks, block)
             tile = Tile(builder, [code.at(row, block, layout.size) for row in rows])
             for j, group in enumerate(layout.groups(tile)):
                 here = code.at(code.number(j), block, per_block)

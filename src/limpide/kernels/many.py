@@ -10,6 +10,7 @@ from llvmlite import ir
 from limpide.kernels import simd
 from limpide.kernels.blocks import Layout, Tile, Value
 from limpide.kernels.emit import Code, void_intrinsic
+from limpide.kernels.few import ask_ahead
 from limpide.kernels.tiles import MANY_STEP, TILE
 
 LANES = 16 if simd.HAS_VNNI512 else 8
@@ -39,6 +40,7 @@ def fill_panel(layout: Layout) -> Any:
         rows = code.rows(blocks, row_bytes, there, TILE)
         panel, scales, offsets = (code.at(base, first, 4) for base in (panel, scales, offsets))
         with code.loop(builder.sdiv(columns, code.number(layout.values))) as loop:
+            ask_ahead(code, layout, blocks, loop.index)
             tile = Tile(builder, [code.at(row, loop.index, layout.size) for row in rows])
             for j, group in enumerate(layout.groups(tile)):
                 here = code.at(code.number(j), loop.index, layout.values // 32)

@@ -115,6 +115,17 @@ def multiply(x: ByteRows, matrices: Sequence[Matrix], outs: Sequence[Tensor], *,
     )
 
 
+def put_biases(outs: Sequence[Tensor], biases: Sequence[Tensor], *, add: bool = False) -> None:
+    """Each row of `outs` [rows, n] becomes the bias [n], or has it added, for products to be added to."""
+    rows = outs[0].shape[0]
+    arguments = [0, rows, len(outs)]
+    for out, bias in zip(outs, biases, strict=True):
+        arguments += (out.data_ptr(), 4 * out.stride(0), bias.data_ptr(), bias.shape[0])
+    work = rows * sum(bias.shape[0] for bias in biases)
+    threads = 1 if work < _SPLIT_WORK else None
+    call(kernel("biases.repeat", "add" if add else "write"), arguments, threads=threads)
+
+
 def norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     """x / sqrt(mean(x**2) + epsilon) * weight; x [rows, columns], columns a multiple of 32, rows contiguous."""
     y = torch.empty_like(x)

@@ -418,6 +418,12 @@ def _prefetch(builder: ir.IRBuilder, address: ir.Value) -> None:
     builder.call(function, [pointer, ir.Constant(_I32, 0), ir.Constant(_I32, 2), ir.Constant(_I32, 1)])
 
 
+@_op(types.void, types.int64)
+def prefetch(builder: ir.IRBuilder, a: list[ir.Value]) -> None:
+    """Ask for the cache line at an address."""
+    _prefetch(builder, a[0])
+
+
 def _pin(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     """The same value, opaque to the optimizer, which would otherwise reorder its chain of sums and spill registers."""
 

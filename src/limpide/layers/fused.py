@@ -1,13 +1,14 @@
 """A block's mathematics in a handful of kernels: what decoding and prompts run when nobody looks inside.
 
 The plain path in `block` is the definition; this one computes the same from the stored blocks with activations rounded
-to bytes, and tests hold the two together. A block that the kernels can't do (biases, soft caps, sinks, partial or
-interleaved rope, other formats) keeps the plain path.
+to bytes, and tests hold the two together. A block that the kernels can't do (soft caps, sinks, partial or interleaved
+rope, other formats) keeps the plain path.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -26,7 +27,25 @@ if TYPE_CHECKING:
     from limpide.layers.step import Step
 
 
-Groups = list[tuple[list[str], list[matmul.Matrix]]]
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One matrix of a block, its bias if there is one, and the buffer that its result goes to."""
+
+    name: str
+    matrix: matmul.Matrix
+    bias: Tensor | None
+
+    @classmethod
+    def of(cls, name: str, linear: Linear) -> Product:
+        """A linear layer's. TypeError if its weight is not stored blocks."""
+        weight = linear.weight
+        if not isinstance(weight, QuantTensor):
+            raise TypeError("the kernels want stored blocks")
+        return cls(name, matmul.Matrix.of(weight.data, weight.format.name, weight.shape[1]), linear.bias)
+
+
+Groups = list[list[Product]]
+"""Products that one call of a kernel can make together."""
 
 
 class FusedBlock:
@@ -47,9 +66,9 @@ class FusedBlock:
         q_norm, k_norm = _optional(attn.q_norm), _optional(attn.k_norm)
         self._head_norms = None if q_norm is None or k_norm is None else (q_norm.weight, k_norm.weight)
         self._head_epsilon = 0.0 if q_norm is None else q_norm.eps
-        self._qkv = _by_format({"q": attn.q, "k": attn.k, "v": attn.v})
-        self._gate_up = _by_format({"gate": mlp.gate, "up": mlp.up})
-        self._o, self._down = _matrix(attn.o), _matrix(mlp.down)
+        self._qkv = _grouped(q=attn.q, k=attn.k, v=attn.v)
+        self._gate_up = _grouped(gate=mlp.gate, up=mlp.up)
+        self._o, self._down = Product.of("update", attn.o), Product.of("update", mlp.down)
 
     @classmethod
     def of(cls, block: Block) -> FusedBlock | None:
@@ -172,38 +191,36 @@ def heads_of(spec: BlockSpec) -> paged.Heads:
 
 
 def _products(x: ByteRows, groups: Groups, buffers: Buffers) -> list[Tensor]:
-    """x times each matrix, into the buffers that go by the matrices' names."""
+    """x times each matrix, into the buffers that go by the products' names."""
     results = []
-    for names, matrices in groups:
-        outs = [buffers.tensor(name, x.rows, m.rows) for name, m in zip(names, matrices, strict=True)]
-        matmul.multiply(x, matrices, outs)
+    for products in groups:
+        outs = [buffers.tensor(product.name, x.rows, product.matrix.rows) for product in products]
+        biases = [product.bias for product in products if product.bias is not None]
+        if biases:
+            matmul.put_biases(outs, biases)
+        matmul.multiply(x, [product.matrix for product in products], outs, add=bool(biases))
         results += outs
     return results
 
 
-def _add(x: Tensor, rounded: ByteRows, matrix: matmul.Matrix, norm: RMSNorm | None, buffers: Buffers) -> None:
-    """x += norm(rounded · Wᵀ), in place."""
+def _add(x: Tensor, rounded: ByteRows, product: Product, norm: RMSNorm | None, buffers: Buffers) -> None:
+    """x += norm(rounded · Wᵀ + b), in place."""
     if norm is None:
-        matmul.multiply(rounded, [matrix], [x], add=True)
+        matmul.multiply(rounded, [product.matrix], [x], add=True)
+        if product.bias is not None:
+            matmul.put_biases([x], [product.bias], add=True)
     else:
-        y = buffers.tensor("update", *x.shape)
-        matmul.multiply(rounded, [matrix], [y])
+        (y,) = _products(rounded, [[product]], buffers)
         matmul.add_norm(x, y, norm.weight, norm.eps)
 
 
-def _by_format(linears: dict[str, Linear]) -> Groups:
-    """Matrices that one kernel call can take, with their names."""
-    matrices = {name: _matrix(linear) for name, linear in linears.items()}
-    formats = dict.fromkeys(matrix.format_name for matrix in matrices.values())
-    groups = [[name for name, matrix in matrices.items() if matrix.format_name == f] for f in formats]
-    return [(names, [matrices[name] for name in names]) for names in groups]
-
-
-def _matrix(linear: Linear) -> matmul.Matrix:
-    weight = linear.weight
-    if not isinstance(weight, QuantTensor):
-        raise TypeError("the kernels want stored blocks")
-    return matmul.Matrix.of(weight.data, weight.format.name, weight.shape[1])
+def _grouped(**linears: Linear) -> Groups:
+    """Linear layers by what one kernel call can take: one format, and all with biases or all without."""
+    groups: dict[tuple[str, bool], list[Product]] = {}
+    for name, linear in linears.items():
+        product = Product.of(name, linear)
+        groups.setdefault((product.matrix.format_name, product.bias is not None), []).append(product)
+    return list(groups.values())
 
 
 def _rms(norm: Norm) -> RMSNorm:
@@ -234,8 +251,8 @@ def _supported(block: Block) -> bool:
     return (
         all(
             isinstance(linear.weight, QuantTensor)
-            and linear.bias is None
             and matmul.supports(linear.weight.format.name, linear.shape[1])
+            and (linear.bias is None or linear.bias.is_contiguous())
             for linear in linears
         )
         and spec == _known(spec)
@@ -254,8 +271,12 @@ def _known(spec: BlockSpec) -> BlockSpec:
     if not isinstance(a, AttentionSpec) or not isinstance(mlp, MLPSpec):
         raise TypeError("the kernels want grouped-query attention and an MLP")
     return BlockSpec(
-        AttentionSpec(a.heads, a.kv_heads, a.head_dim, a.scale, a.rope, a.mask, a.qk_norm),
-        MLPSpec(mlp.width, mlp.activation, mlp.gated),
+        AttentionSpec(
+            *(a.heads, a.kv_heads, a.head_dim, a.scale, a.rope, a.mask, a.qk_norm),
+            qkv_bias=a.qkv_bias,
+            out_bias=a.out_bias,
+        ),
+        MLPSpec(mlp.width, mlp.activation, mlp.gated, mlp.bias),
         spec.norm,
         spec.placement,
     )

@@ -23,6 +23,11 @@ class Answering:
         self._running = running
         self._held = held
 
+    @property
+    def prompt_tokens(self) -> int:
+        """How many tokens it is an answer to."""
+        return self._running.prompt_tokens
+
     def __aiter__(self) -> AsyncIterator[Event]:
         return self._running.__aiter__()
 

@@ -59,7 +59,7 @@ Form = Callable[[Problem], dict[str, Any]]
 def openai_form(problem: Problem) -> dict[str, Any]:
     """OpenAI's error body."""
     error = {"message": problem.message, "type": problem.type, "param": problem.param, "code": problem.code}
-    return {"error": {name: text and _writable(text) for name, text in error.items()}}
+    return {"error": {name: text and writable(text) for name, text in error.items()}}
 
 
 FORMS: dict[str, Form] = {}
@@ -119,7 +119,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ClientDisconnect, nobody)
 
 
-def _writable(text: str) -> str:
+def writable(text: str) -> str:
     """Messages quote what came, and that may hold halves of characters."""
     return text.encode(errors="replace").decode()
 

@@ -15,8 +15,8 @@ from limpide.server.settings import ServerSettings
 from limpide.server.store import BatchStore, Database, FileStore, Lease, ResponseStore
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from starlette.requests import Request
-    from starlette.types import ASGIApp
 
 _log = logging.getLogger("limpide.server")
 _DAY = 24 * 3600
@@ -30,7 +30,7 @@ class Kept:
     come to rest. What is stored works without `start`; batches wait for it.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
+    def __init__(self, app: FastAPI, settings: ServerSettings) -> None:
         path = settings.database
         self.database = Database(path, max_bytes=settings.database_bytes)
         self.responses = ResponseStore(self.database)

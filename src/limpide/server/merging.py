@@ -20,6 +20,11 @@ class Merged:
         self._runnings = runnings
         self._choices = choices
 
+    @property
+    def prompt_tokens(self) -> int:
+        """Of all prompts."""
+        return sum(running.prompt_tokens for running in self._runnings)
+
     def __aiter__(self) -> AsyncIterator[Event]:
         return self._events()
 

@@ -67,6 +67,11 @@ class Meter:
         self._settled = False
         self._closing: asyncio.Task[None] | None = None
 
+    @property
+    def prompt_tokens(self) -> int:
+        """How many tokens it is an answer to."""
+        return self._running.prompt_tokens
+
     def __aiter__(self) -> AsyncIterator[Event]:
         return self
 

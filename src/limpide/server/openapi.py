@@ -12,11 +12,12 @@ _STREAMED: dict[str, type[Reply]] = {}
 """Chunks that appear in no response but a stream."""
 
 
-def streamed(chunk: type[Reply]) -> dict[int | str, dict[str, Any]]:
+def streamed(*chunks: type[Reply], ending: str = "`[DONE]` ends them") -> dict[int | str, dict[str, Any]]:
     """For `responses=`: the endpoint may also answer with a stream of these."""
-    _STREAMED[chunk.__name__] = chunk
-    description = f"JSON, or with `stream` server-sent events, each a `{chunk.__name__}`; `[DONE]` ends them."
-    schema = {"type": "string", "description": f"Events: `data: ` and a `{chunk.__name__}` in JSON."}
+    _STREAMED.update({chunk.__name__: chunk for chunk in chunks})
+    names = " or ".join(f"`{chunk.__name__}`" for chunk in chunks)
+    description = f"JSON, or with `stream` server-sent events, each a {names}; {ending}."
+    schema = {"type": "string", "description": f"Events: `data: ` and a {names} in JSON."}
     return {200: {"description": description, "content": {"text/event-stream": {"schema": schema}}}}
 
 

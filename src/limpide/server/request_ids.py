@@ -10,6 +10,8 @@ from starlette.types import Message
 from limpide.server.asgi import HttpMiddleware, Receive, Scope, Send, client_of, headers_of
 from limpide.server.record import RequestRecord, begin_record, method_of
 
+_NAMES = (b"x-request-id", b"request-id")
+"""What OpenAI's clients and Anthropic's call it."""
 _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
@@ -29,11 +31,12 @@ class RequestIds(HttpMiddleware):
         begin_record(record)
         scope.setdefault("state", {})["request_id"] = record.id
 
-        async def named(message: Message) -> None:
+        async def with_names(message: Message) -> None:
             if message["type"] == "http.response.start":
                 record.status = message["status"]
-                kept = [pair for pair in message.get("headers", ()) if pair[0].lower() != b"x-request-id"]
-                message = {**message, "headers": [*kept, (b"x-request-id", record.id.encode("ascii"))]}
+                kept = [pair for pair in message.get("headers", ()) if pair[0].lower() not in _NAMES]
+                named = [(name, record.id.encode("ascii")) for name in _NAMES]
+                message = {**message, "headers": [*kept, *named]}
             await send(message)
 
-        await self._app(scope, receive, named)
+        await self._app(scope, receive, with_names)

@@ -40,7 +40,7 @@ class EventStream(Response):
     """Sends frames as they come. When the client leaves, the generator is closed wherever it is.
 
     closing: gives back what the frames are made from, also if not one of them was made. on_error: the frame that stands
-    for an error of the generator; the stream ends with it.
+    for an error of the generator; the stream ends with it. ping: what is sent into silence.
     """
 
     media_type = "text/event-stream"
@@ -52,6 +52,7 @@ class EventStream(Response):
         ping_seconds: float,
         closing: Callable[[], Awaitable[None]],
         on_error: Callable[[Exception], bytes] = openai_error_frame,
+        ping: bytes = PING,
     ) -> None:
         self.status_code = 200
         self.background = None
@@ -60,6 +61,7 @@ class EventStream(Response):
         self._ping_seconds = ping_seconds
         self._closing = closing
         self._on_error = on_error
+        self._ping = ping
         self.init_headers(HEADERS)
         del self.headers["content-length"]
 
@@ -88,7 +90,7 @@ class EventStream(Response):
             while True:
                 await asyncio.sleep(last + self._ping_seconds - clock())
                 if clock() - last >= self._ping_seconds:
-                    await write(PING)
+                    await write(self._ping)
 
         pinging = asyncio.create_task(ping())
         try:

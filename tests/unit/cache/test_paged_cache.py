@@ -114,3 +114,14 @@ def test_plain_pass_keeps_gradients() -> None:
     assert k.grad is not None
     assert k.grad[:3].abs().sum() == 0
     assert (k.grad[3:] == 2).all()
+
+
+def test_used_bytes_are_those_of_blocks_that_hold_something() -> None:
+    cache = PagedCache([(2, 8, 8)] * 3, 10, max_sequences=1)
+    assert cache.used_bytes == 0
+    lease = cache.open()
+    assert cache.reserve(lease, 17)  # two blocks of 16
+    assert cache.used_bytes == 2 * block_bytes([(2, 8, 8)] * 3, torch.float32)
+    cache.commit(lease, list(range(17)), 17)
+    cache.close(lease)  # the full block is kept for who begins with the same tokens
+    assert cache.used_bytes == block_bytes([(2, 8, 8)] * 3, torch.float32)

@@ -31,6 +31,7 @@ from limpide.core.thinking import BUDGETS, Effort, Thinking
         ("top_k", 1.5),
         ("min_p", 2.0),
         ("repetition_penalty", 0.0),
+        ("repetition_penalty", 5e-324),
         ("frequency_penalty", 2.1),
         ("presence_penalty", -2.1),
         ("max_tokens", 0),

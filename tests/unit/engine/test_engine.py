@@ -339,6 +339,9 @@ def test_the_receipt_names_every_parameter(world: Any) -> None:
     receipt = end(list(ask(engine, [1], max_tokens=1, top_p=0.5, seed=3))).receipt
     assert receipt.parameters["top_p"].why  # it makes no difference to a greedy answer, and says so
     assert receipt.parameters.keys() == set(Sampling.__dataclass_fields__)
+    cold = end(list(ask(engine, [1], max_tokens=1, top_p=0.5, temperature=1e-9))).receipt
+    assert cold.parameters["temperature"].status == "clamped"
+    assert cold.parameters["top_p"].why
     assert (receipt.model, receipt.weights_sha256, receipt.seed) == ("toy", "w" * 64, 3)
     assert (receipt.tokenizer_sha256, receipt.template_sha256) == ("t" * 64, "c" * 64)
     assert receipt.engine.startswith("limpide ")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limpide.core.errors import CorruptModelFile, InvalidParameter
-from limpide.core.sampling import Sampling
+from limpide.core.sampling import MIN_REPETITION, Sampling
 from limpide.engine.nucleus import largest, nucleus
 from limpide.engine.sampler import Sampler
 
@@ -86,6 +86,20 @@ def test_a_draw_depends_on_seed_choice_and_position_only() -> None:
     for other in ({"seed": 2}, {"index": 1}):
         drawer = sampler(**{"seed": 1, **other}, temperature=1.0)
         assert [drawer.choose(logits, i).token for i in range(30)] != one
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-45, 1e-30, 1e-7])
+def test_what_is_as_good_as_cold_is_greedy(temperature: float) -> None:
+    """Divided by a temperature that float32 can't hold, logits would be no numbers."""
+    logits = row(spread=30.0)
+    assert sampler(temperature=temperature).choose(logits, 0).token == logits.argmax()
+
+
+@pytest.mark.parametrize("factor", [MIN_REPETITION, 100.0])
+def test_the_strongest_repetition_penalties_leave_numbers(factor: float) -> None:
+    logits = np.array([-3e4, 0.0, 3e4, 1.0], dtype=np.float32)
+    drawer = sampler(vocab=4, prompt=(0, 1, 2), repetition_penalty=factor, temperature=1.0)
+    assert drawer.choose(logits, 0).token == 2
 
 
 def test_greedy_takes_the_first_of_the_best() -> None:

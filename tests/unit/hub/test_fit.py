@@ -184,7 +184,7 @@ def test_experts_are_all_counted_for_memory_and_the_chosen_ones_for_the_least() 
 
 def test_what_the_kernels_do_not_know_is_said_and_costs() -> None:
     known = Candidate("m", 10**8, Work(10**8), replace(SMOLLM2_SHAPE, layers=10), 1000, 0)
-    unknown = replace(known, slowed=("biases",))
+    unknown = replace(known, slowed=("soft caps",))
     packed = replace(unknown, work=Work(10**8, 10**8, expanding(2e8, "Q3_K")), slowed=("numbers stored as Q3_K",))
     speeds = [predict(each, MACHINE, context=1).generation_tokens_per_second for each in (known, unknown, packed)]
     assert speeds[0] is not None
@@ -192,10 +192,10 @@ def test_what_the_kernels_do_not_know_is_said_and_costs() -> None:
     assert speeds[2] is not None
     assert 1 / speeds[1] - 1 / speeds[0] == pytest.approx(10 * (PLAIN_LAYER_SECONDS - LAYER_SECONDS))
     assert speeds[2] < speeds[1] / 5
-    assert predict(unknown, MACHINE, context=1).slowed == ("biases",)
+    assert predict(unknown, MACHINE, context=1).slowed == ("soft caps",)
 
 
-def test_experts_latents_and_states_cost_more_than_biases_do() -> None:
+def test_experts_latents_and_states_cost_more_than_what_kernels_know() -> None:
     machine = replace(MACHINE, memory_available=1 << 50)
     for name, why in (("gpt-oss-20b", "MXFP4"), ("deepseek-r1", "latent attention"), ("qwen3.5-9b", "recurrent")):
         candidate = of_catalog(CATALOG[name])

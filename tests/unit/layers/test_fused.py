@@ -24,6 +24,12 @@ HIDDEN, WIDTH, DIM = 128, 256, 32
 PLAIN = BlockSpec(
     AttentionSpec(4, 2, DIM, DIM**-0.5, rope=RopeSpec(10000.0, DIM)), MLPSpec(WIDTH), NormSpec(1e-5), placement="pre"
 )
+QWEN2 = replace(PLAIN, attention=replace(PLAIN.attention, qkv_bias=True))
+BIASES = replace(
+    PLAIN,
+    attention=replace(PLAIN.attention, qkv_bias=True, out_bias=True),
+    feed_forward=MLPSpec(WIDTH, bias=True),
+)
 GEMMA = replace(
     PLAIN,
     attention=replace(PLAIN.attention, qk_norm=NormSpec(1e-6), mask=MaskSpec("window", 20)),
@@ -57,6 +63,8 @@ def block(spec: BlockSpec) -> Block:
         **{f"{name}.weight": vector(HIDDEN) for name in ("attn_norm", "mlp_norm", "attn_post_norm", "mlp_post_norm")},
         **{f"attn.{name}.weight": vector(DIM) for name in ("q_norm", "k_norm")},
     }
+    for name in [name for name in tensors if isinstance(tensors[name], QuantTensor)]:
+        tensors[name.replace("weight", "bias")] = vector(tensors[name].shape[0]) - 1
     return Block(spec, Weights(tensors), 0)
 
 
@@ -88,7 +96,11 @@ def run(layer: Block, lengths: list[tuple[int, ...]], *, fused: bool) -> list[to
     return [torch.cat(parts) for parts in results]
 
 
-@pytest.mark.parametrize("spec", [PLAIN, GEMMA], ids=["llama", "gemma"])
+@pytest.mark.parametrize(
+    "spec",
+    [PLAIN, QWEN2, BIASES, GEMMA, replace(BIASES, placement="sandwich")],
+    ids=["llama", "qwen2", "biases", "gemma", "biases before norms"],
+)
 @pytest.mark.parametrize(
     "lengths",
     [[(1,) * 30], [(150, 1, 1)], [(70, 5, 64)], [(3, 3, 2), (90, 1, 1), (1, 1, 40)], [(2, 1), (3, 1), (4, 1)]],
@@ -103,6 +115,16 @@ def test_agrees_with_the_plain_block(
         assert (fused - plain).norm() / plain.norm() < 5e-3
 
 
+@pytest.mark.parametrize("bias", ["attn.q", "attn.k", "attn.v", "attn.o", "mlp.gate", "mlp.up", "mlp.down"])
+def test_every_bias_counts(bias: str) -> None:
+    layer = block(BIASES)
+    assert layer.fused is not None
+    before = run(layer, [(5, 1)], fused=True)[0]
+    with torch.no_grad():
+        layer.get_submodule(bias).bias.mul_(1.5)  # type: ignore[operator, union-attr]
+    assert not torch.equal(run(layer, [(5, 1)], fused=True)[0], before)
+
+
 def test_the_first_positions_are_rounded_finely(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = block(PLAIN)
     usual = run(layer, [(70,)], fused=True)[0]
@@ -115,8 +137,9 @@ def test_the_first_positions_are_rounded_finely(monkeypatch: pytest.MonkeyPatch)
         assert not torch.equal(some[FINE_POSITIONS:], finely[FINE_POSITIONS:])
 
 
-def test_a_sequence_does_not_depend_on_its_neighbours() -> None:
-    layer = block(GEMMA)
+@pytest.mark.parametrize("spec", [GEMMA, BIASES], ids=["gemma", "biases"])
+def test_a_sequence_does_not_depend_on_its_neighbours(spec: BlockSpec) -> None:
+    layer = block(spec)
     alone = run(layer, [(90, 1, 1, 1)], fused=True)[0]
     together = run(layer, [(90, 1, 1, 1), (65, 1, 1, 1), (8, 1, 1, 1)], fused=True)[0]
     assert torch.equal(alone, together)
@@ -126,6 +149,7 @@ def test_a_sequence_does_not_depend_on_its_neighbours() -> None:
     "change",
     [
         {"attention": replace(PLAIN.attention, softcap=30.0)},
+        {"attention": replace(QWEN2.attention, softcap=30.0)},
         {"attention": replace(PLAIN.attention, mask=MaskSpec("chunk", 16))},
         {"attention": replace(PLAIN.attention, rope=RopeSpec(1e4, DIM, "interleaved"))},
         {"attention": replace(PLAIN.attention, rope=RopeSpec(1e4, DIM // 2))},

@@ -14,6 +14,7 @@ from limpide.backends.local import LocalBackend
 from limpide.backends.pool import ModelPool, Source
 from limpide.core.hosting import Host
 from limpide.server.app import create_app
+from limpide.server.guards import Guards
 from limpide.server.settings import ServerSettings
 
 
@@ -35,9 +36,10 @@ class FakeHost(ModelPool):
 
 
 @contextmanager
-def serving(host: Host, settings: ServerSettings | None = None) -> Iterator[str]:
-    """The URL of a server in a thread, stopped in the end as SIGTERM would."""
-    config = uvicorn.Config(create_app(host, settings), port=0, log_config=None, lifespan="on", ws="none")
+def serving(host: Host, settings: ServerSettings | None = None, guard: Guards | None = None) -> Iterator[str]:
+    """The URL of a server in a thread, guarded as `limpide serve` is, stopped in the end as SIGTERM would."""
+    app = create_app(host, settings, guard or Guards())
+    config = uvicorn.Config(app, port=0, log_config=None, lifespan="on", ws="none")
     server = uvicorn.Server(config)
     ready = threading.Event()
     startup = server.startup

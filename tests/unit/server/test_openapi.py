@@ -71,11 +71,12 @@ def test_every_operation_says_what_it_returns_and_how_it_fails() -> None:
                 schema = response["content"]["application/json"]["schema"]
                 assert "$ref" in schema, (path, status)
                 if status != "200":
-                    assert schema["$ref"].endswith("/ErrorReply")
+                    dialect = "Message" if path.startswith("/v1/messages") else ""
+                    assert schema["$ref"].endswith(f"/{dialect}ErrorReply")
 
 
 def test_the_chunks_of_streams_are_described() -> None:
-    assert "ChatChunk" in DOCUMENT["components"]["schemas"]
+    assert DOCUMENT["components"]["schemas"].keys() >= {"ChatChunk", "MessageStart", "BlockDelta", "MessageStop"}
     for reference in _references(DOCUMENT):
         assert reference.rpartition("/")[2] in DOCUMENT["components"]["schemas"], reference
 
@@ -85,6 +86,10 @@ def test_bodies_are_closed() -> None:
     assert schema["additionalProperties"] is False
     assert schema["required"] == ["messages"]
     assert schema["properties"].keys() > {"reasoning_effort", "top_k", "response_format", "tools"}
+    schema = DOCUMENT["components"]["schemas"]["MessageRequest"]
+    assert schema["additionalProperties"] is False
+    assert sorted(schema["required"]) == ["max_tokens", "messages"]
+    assert schema["properties"].keys() > {"system", "thinking", "tools", "tool_choice", "stop_sequences", "metadata"}
 
 
 def _references(value: Any) -> Iterator[str]:
@@ -98,12 +103,16 @@ def _references(value: Any) -> Iterator[str]:
             yield from _references(item)
 
 
-def open_ai_form(ctx: Any, response: Any, case: Any) -> None:
-    """Every error has OpenAI's body."""
+def form_of_its_dialect(ctx: Any, response: Any, case: Any) -> None:
+    """Every error has OpenAI's body, or Anthropic's on its paths."""
     if response.status_code >= 400:
-        error = response.json()["error"]
-        assert error.keys() == {"message", "type", "param", "code"}
-        assert error["message"]
+        body = response.json()
+        if case.path.startswith("/v1/messages"):
+            assert (body.keys(), body["type"]) == ({"type", "error", "request_id"}, "error")
+            assert body["error"].keys() == {"type", "message", "details"}
+        else:
+            assert body["error"].keys() == {"message", "type", "param", "code"}
+        assert body["error"]["message"]
 
 
 @pytest.mark.parametrize(("method", "path", "mode"), OPERATIONS, ids=str)
@@ -127,6 +136,8 @@ def test_whatever_comes_is_answered_as_the_document_says(
     @bounded
     @given(operation.as_strategy(generation_mode=mode))
     def probe(case: Any) -> None:
-        case.call_and_validate(base_url=str(client.base_url).rstrip("/"), checks=[*CHECKS, open_ai_form], timeout=20)
+        case.call_and_validate(
+            base_url=str(client.base_url).rstrip("/"), checks=[*CHECKS, form_of_its_dialect], timeout=20
+        )
 
     probe()

@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+
 from limpide.core.hosting import Caller
 from limpide.server.ids import new_id
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message
+    from fastapi import FastAPI
+    from starlette.types import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +29,22 @@ class InternalReply:
 
 
 class InternalCalls:
-    """Calls an application. The caller is set beforehand, so no key is asked for and none of its limits is used up."""
+    """Calls an application's endpoints, beneath its middlewares: who asks is known and was let in before.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Errors become the same bodies as for requests from outside.
+    """
+
+    def __init__(self, app: FastAPI) -> None:
         self._app = app
 
     async def post(self, path: str, body: bytes, caller: Caller) -> InternalReply:
         """The whole answer. Cancelling the call is what a client's leaving is to a request from outside."""
         request_id = new_id("req_")
         exchange = _Exchange(body)
-        await self._app(_scope(path, body, caller, request_id), exchange.receive, exchange.send)
+        scope = {**_scope(path, body, caller, request_id), "app": self._app}
+        handlers: dict[Any, Any] = dict(self._app.exception_handlers)
+        endpoints = ExceptionMiddleware(AsyncExitStackMiddleware(self._app.router), handlers=handlers)
+        await endpoints(scope, exchange.receive, exchange.send)
         return InternalReply(exchange.status, b"".join(exchange.pieces), request_id, exchange.headers)
 
 

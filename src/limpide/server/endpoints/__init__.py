@@ -11,6 +11,7 @@ from limpide.server.endpoints import (
     embeddings,
     files,
     health,
+    messages,
     metrics,
     models,
     responses,
@@ -32,4 +33,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     responses.router,
     files.router,
     batches.router,
+    messages.router,
 )

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 
 from limpide.core.errors import UnknownModel
 from limpide.server.context import host_of
-from limpide.server.wire.models import ModelList, ModelReply, model_reply
+from limpide.server.wire.models import ModelList, ModelReply, model_list, model_reply
 
 router = APIRouter(tags=["models"])
 
@@ -16,7 +16,7 @@ router = APIRouter(tags=["models"])
 @router.get("/v1/models")
 async def list_models(request: Request) -> ModelList:
     """Every model that can be asked for; the first answers requests that name none."""
-    return ModelList(data=[model_reply(offer) for offer in host_of(request).offers()])
+    return model_list(host_of(request).offers())
 
 
 @router.get("/v1/models/{model:path}")

@@ -25,6 +25,7 @@ from limpide.server.wire.responses import (
     ResponseRequest,
 )
 from limpide.server.wire.sampling import OPENAI_DEFAULTS
+from limpide.server.wire.tools import check_names
 
 _ITEMS: TypeAdapter[list[InputItem]] = TypeAdapter(list[InputItem])
 _LOGPROBS = "message.output_text.logprobs"
@@ -77,10 +78,7 @@ def _sampling(asked: ResponseRequest) -> Sampling:
 
 
 def _tools(asked: ResponseRequest) -> tuple[Tool, ...]:
-    names = [tool.name for tool in asked.tools or ()]
-    for name in names:
-        if names.count(name) > 1:
-            raise InvalidParameter("tools", name, "names that differ: a call would not say which is meant")
+    check_names([tool.name for tool in asked.tools or ()])
     return tuple(Tool(tool.name, tool.description or "", tool.parameters or {}) for tool in asked.tools or ())
 
 

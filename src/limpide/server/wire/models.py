@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Literal
 
 from limpide.core.hosting import Offer
@@ -28,12 +30,18 @@ class ModelFacts(Reply):
 
 
 class ModelReply(Reply):
-    """One model."""
+    """One model, with the fields of OpenAI's API and those of Anthropic's."""
 
     id: str
     object: Literal["model"] = "model"
     created: int
     owned_by: str = "limpide"
+    type: Literal["model"] = "model"
+    display_name: str
+    created_at: str
+    lifecycle: Literal["active"] = "active"
+    max_input_tokens: int | None = None
+    """The context: tokens of prompt and answer together."""
     limpide: ModelFacts
 
 
@@ -42,6 +50,9 @@ class ModelList(Reply):
 
     object: Literal["list"] = "list"
     data: list[ModelReply]
+    has_more: Literal[False] = False
+    first_id: str | None
+    last_id: str | None
 
 
 def model_reply(offer: Offer) -> ModelReply:
@@ -59,4 +70,17 @@ def model_reply(offer: Offer) -> ModelReply:
             licence=info.licence,
             numerics=info.numerics,
         )
-    return ModelReply(id=offer.name, created=offer.created, limpide=facts)
+    return ModelReply(
+        id=offer.name,
+        created=offer.created,
+        display_name=offer.name,
+        created_at=datetime.fromtimestamp(offer.created, UTC).isoformat().replace("+00:00", "Z"),
+        max_input_tokens=facts.context,
+        limpide=facts,
+    )
+
+
+def model_list(offers: Iterable[Offer]) -> ModelList:
+    """All offers as they are listed."""
+    data = [model_reply(offer) for offer in offers]
+    return ModelList(data=data, first_id=data[0].id if data else None, last_id=data[-1].id if data else None)

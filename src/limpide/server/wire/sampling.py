@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from limpide.core.receipt import Outcome
-from limpide.core.sampling import MAX_CHOICES, MAX_STOPS
+from limpide.core.sampling import MAX_CHOICES, MAX_STOPS, MIN_REPETITION
 from limpide.server.wire.base import Ask, Whole
 
 MAX_SEED = 2**63 - 1
@@ -35,7 +35,7 @@ class SamplingFields(Ask):
     """Ours. 0 keeps all tokens."""
     min_p: Annotated[float, Field(ge=0, le=1)] | None = None
     """Ours. Keep tokens at least this share as likely as the most likely one."""
-    repetition_penalty: Annotated[float, Field(gt=0, le=100)] | None = None
+    repetition_penalty: Annotated[float, Field(ge=MIN_REPETITION, le=100)] | None = None
     """Ours."""
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None

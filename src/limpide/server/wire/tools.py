@@ -53,11 +53,15 @@ Choice = Literal["auto", "none", "required"] | ToolNamed
 def read_tools(tools: Sequence[ToolOffered] | None) -> tuple[Tool, ...]:
     """Tools as the models take them. Raises InvalidParameter if two have the same name."""
     read = tuple(_tool(tool.function) for tool in tools or ())
-    names = [tool.name for tool in read]
+    check_names([tool.name for tool in read])
+    return read
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raises InvalidParameter if two tools have the same name."""
     for name in names:
         if names.count(name) > 1:
             raise InvalidParameter("tools", name, "names that differ: a call would not say which is meant")
-    return read
 
 
 def read_choice(choice: Choice | None, tools: Sequence[ToolOffered] | None, parallel: bool | None) -> ToolChoice:
