@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -111,3 +112,28 @@ def test_nothing_is_lost_nothing_is_half_and_nothing_is_done_twice(tmp_path: Pat
     assert not second & done, "a line that was done is not done again"
     assert first - {"99", "hi"} >= done
     assert second >= {line["custom_id"] for line in lines} - done
+
+
+def test_what_was_acknowledged_a_moment_before_is_there_whole(tmp_path: Path) -> None:
+    """The end of a stream, and a file; of a file that was still being sent there is nothing."""
+    database, log = tmp_path / "server.db", tmp_path / "log"
+    content = bytes(range(256)) * 6000
+    with (
+        server(database, log) as client,
+        socket.create_connection((client.base_url.host, client.base_url.port)) as half,
+    ):
+        file = client.files.create(file=("whole.bin", content), purpose="user_data")
+        form = '--limit\r\nContent-Disposition: form-data; name="file"; filename="half.bin"\r\n\r\n'
+        head = f"Host: localhost\r\nContent-Type: multipart/form-data; boundary=limit\r\nContent-Length: {len(content)}"
+        half.sendall(f"POST /v1/files HTTP/1.1\r\n{head}\r\n\r\n{form}".encode() + content[: len(content) // 2])
+        *_, last = client.responses.create(model="fake", input="question 07", stream=True)
+
+    with server(database, log) as client:
+        assert last.type == "response.completed"
+        assert client.responses.retrieve(last.response.id).to_dict() == last.response.to_dict()
+        [asked] = client.responses.input_items.list(last.response.id).to_dict()["data"]
+        assert asked["content"] == [{"type": "input_text", "text": "question 07"}]
+        following = client.responses.create(model="fake", input="question 08", previous_response_id=last.response.id)
+        assert following.status == "completed"
+        assert [each.id for each in client.files.list()] == [file.id]
+        assert client.files.content(file.id).read() == content
