@@ -19,6 +19,7 @@ _OF_TYPES: Final[Mapping[str, frozenset[str]]] = {
 }
 _OF_ANY: Final = frozenset().union(*_OF_TYPES.values())
 _MAX_DEPTH: Final = 16
+MAX_BRANCHES: Final = 4096
 
 Schema = Mapping[str, Any]
 
@@ -41,24 +42,35 @@ def resolved(schema: object, shared: Schema) -> Schema:
     raise InvalidShape("a reference leads to other references without end", expected="a schema")
 
 
-def branches(schema: object, shared: Schema, depth: int = 0) -> list[Schema]:
-    """A schema taken apart. What can't be is left whole."""
+def branches(schema: object, shared: Schema) -> list[Schema]:
+    """A schema taken apart. What can't be is left whole. Raises InvalidShape for one that has too many parts."""
+    found: list[Schema] = []
+    _collect(schema, shared, found, 0)
+    return found
+
+
+def _collect(schema: object, shared: Schema, found: list[Schema], depth: int) -> None:
     schema = resolved(schema, shared)
-    if depth > _MAX_DEPTH:
-        raise InvalidShape(f"a schema is nested deeper than {_MAX_DEPTH}", expected="a flatter schema")
+    if depth > _MAX_DEPTH or len(found) > MAX_BRANCHES:
+        raise InvalidShape("a schema allows too much to be told apart", expected="a flatter schema")
     rest, kinds = set(schema) - SAID, schema.get("type")
     for key in ("anyOf", "oneOf"):
-        if rest == {key} and isinstance(schema[key], list):
-            parts = [part for each in schema[key] for part in branches(each, shared, depth + 1)]
-            told = [kind_of(part) for part in parts]
-            return parts if key == "anyOf" or len(set(told)) == len(told) else [schema]
+        if rest == {key} and isinstance(schema[key], list) and schema[key]:
+            before = len(found)
+            for each in schema[key]:
+                _collect(each, shared, found, depth + 1)
+            told = [kind_of(part) for part in found[before:]]
+            if key == "oneOf" and len(set(told)) < len(told):
+                found[before:] = [schema]
+            return
     if rest in ({"const"}, {"const", "type"}):
-        return [{"const": schema["const"]}]
-    if rest in ({"enum"}, {"enum", "type"}) and isinstance(schema["enum"], list) and schema["enum"]:
-        return [{"const": value} for value in schema["enum"]]
-    if isinstance(kinds, list) and kinds:
-        return [_of_type(schema, str(kind)) for kind in kinds]
-    return [schema]
+        found.append({"const": schema["const"]})
+    elif rest in ({"enum"}, {"enum", "type"}) and isinstance(schema["enum"], list) and schema["enum"]:
+        found += [{"const": value} for value in schema["enum"]]
+    elif isinstance(kinds, list) and kinds:
+        found += [_of_type(schema, str(kind)) for kind in kinds]
+    else:
+        found.append(schema)
 
 
 def kind_of(branch: Schema) -> str:

@@ -15,6 +15,8 @@ from limpide.text.tools.members import reader
 _QUOTE: Final = '<|"|>'
 _MAX_DEPTH: Final = 64
 _STRUCTURE = re.compile(r"<\|\"\|>|[{}\[\],]")
+PLAIN_KEY = re.compile(r"[^\s,:{}\[\]<](?:[^,:{}\[\]<]*[^\s,:{}\[\]<])?")
+"""A key that needs no quotes."""
 _LITERAL = re.compile(r"[^,{}\[\]\s<]+")
 _WORDS = {"none": None, "null": None, "true": True, "false": False}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from limpide.core.messages import Tool
 from limpide.text.tools.base import MalformedCall, Members, ToolDialect
@@ -17,7 +17,8 @@ from limpide.text.tools.json_calls import whole
 from limpide.text.tools.members import reader
 
 _PARAMETER = re.compile(r"\s*<parameter=([^<>\n]+)>\n?(.*?)\n?</parameter>", re.DOTALL)
-_BRACKETS = {"[": "array", "{": "object"}
+BRACKETS: Final = {"[": "array", "{": "object"}
+"""With what a value begins that is taken for JSON where its schema allows that beside strings."""
 _PYTHON = {"True": True, "False": False, "None": None}
 """Written by templates in Python's manner, and so by models."""
 
@@ -47,7 +48,7 @@ def _value(text: str, kinds: frozenset[str]) -> Any:
     if "string" in kinds:
         if literal == "null" and "null" in kinds:
             return None
-        if _BRACKETS.get(literal[:1]) not in kinds:
+        if BRACKETS.get(literal[:1]) not in kinds:
             return text
     elif literal in _PYTHON:
         return _PYTHON[literal]
