@@ -42,7 +42,7 @@ class FakeBackend(LocalBackend):
         name: str = "fake",
         model_context: int = 8192,
         dialect: str = "think-tags",
-        tool_dialect: str | None = "hermes",
+        tool_dialect: str = "hermes",
         template: str = TEMPLATE,
         special: Sequence[str] = (),
         ends: Sequence[str] = (),
@@ -55,7 +55,7 @@ class FakeBackend(LocalBackend):
             tokenizer,
             ChatTemplate(template, bos_token=SPECIAL[0], eos_token=SPECIAL[1]) if chat else None,
             dialect_for(dialect if chat else "none"),
-            tool_dialect_for(tool_dialect) if chat and tool_dialect else None,
+            tool_dialect_for(tool_dialect),
         )
         script = script or reply_script(_function(reply), _function(thinking))
         options = {"cache_bytes": 1 << 20, "licence": "Apache-2.0", **options}

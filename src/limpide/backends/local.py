@@ -39,6 +39,7 @@ from limpide.engine.stream import Stream
 from limpide.formats import Checkpoint, open_checkpoint
 from limpide.models import load_model
 from limpide.text import (
+    PROMPTED,
     ChatTemplate,
     ThinkingDialect,
     Tokenizer,
@@ -78,7 +79,8 @@ class Text:
     tokenizer: Tokenizer
     template: ChatTemplate | None
     dialect: ThinkingDialect
-    tools: ToolDialect | None = None
+    tools: ToolDialect = PROMPTED
+    """How it calls tools, if it has a template."""
 
 
 class LocalBackend:
@@ -122,7 +124,7 @@ class LocalBackend:
             chat=text is not None and text.template is not None,
             licence=licence,
             numerics=numerics,
-            tools=text.tools.name if text and text.tools else None,
+            tools=text.tools.name if self._tools and text else None,
         )
         self._engine: Engine | None = None
         if text is not None:
@@ -239,7 +241,7 @@ class LocalBackend:
             )
         shown = self._tools.prepare(prepared.messages, request.tools)
         check_choice(request.tools, request.tool_choice)
-        offered = Offered(request.tools, request.tool_choice, text.tools) if request.tools and text.tools else None
+        offered = Offered(request.tools, request.tool_choice, text.tools) if request.tools else None
         split = text.tokenizer.split_special
         grammar = answer_grammar(split, request.shape, offered, text.dialect.channels)
         turn = Turn()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 from limpide.core.errors import CorruptModelFile
 from limpide.formats import Checkpoint
 from limpide.text import ChatTemplate, Tokenizer
 
 MAX_CONFIG_BYTES = 1 << 24
+_TEMPLATE_FILES = ("chat_template.json", "tokenizer_config.json")
 _HINT = "get the file again from its publisher"
 
 
@@ -33,7 +35,8 @@ def read_template(checkpoint: Checkpoint, tokenizer: Tokenizer) -> ChatTemplate 
 
 
 def template_source(checkpoint: Checkpoint) -> str | None:
-    """Source of the chat template: in a GGUF's metadata, or in a folder's chat_template.jinja or tokenizer_config.json.
+    """Source of the chat template: in a GGUF's metadata, or a folder's chat_template.jinja, chat_template.json (where
+    processors keep it) or tokenizer_config.json, the first of them that has one.
 
     Raises CorruptModelFile if what should be a template is something else.
     """
@@ -43,18 +46,29 @@ def template_source(checkpoint: Checkpoint) -> str | None:
     source = _read(folder / "chat_template.jinja")
     if source is not None:
         return source
-    config = _read(folder / "tokenizer_config.json")
-    if config is None:
-        return None
+    for name in _TEMPLATE_FILES:
+        found = _template(_default(_settings(folder / name).get("chat_template")), name)
+        if found is not None:
+            return found
+    return None
+
+
+def _default(found: object) -> object:
+    """Of several templates by name the one for all purposes."""
+    if not isinstance(found, list):
+        return found
+    return {each.get("name"): each.get("template") for each in found if isinstance(each, dict)}.get("default")
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    text = _read(path)
+    if text is None:
+        return {}
     try:
-        settings = json.loads(config)
+        settings = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise CorruptModelFile(f"tokenizer_config.json is no JSON: {error}", hint=_HINT) from None
-    found = settings.get("chat_template") if isinstance(settings, dict) else None
-    if isinstance(found, list):  # several, by name
-        named = {each.get("name"): each.get("template") for each in found if isinstance(each, dict)}
-        found = named.get("default")
-    return _template(found, "tokenizer_config.json")
+        raise CorruptModelFile(f"{path.name} is no JSON: {error}", hint=_HINT) from None
+    return settings if isinstance(settings, dict) else {}
 
 
 def _template(found: object, where: str) -> str | None:

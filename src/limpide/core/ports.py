@@ -40,7 +40,7 @@ class ModelInfo:
     licence: str | None
     numerics: Numerics
     tools: str | None = None
-    """The dialect in which it calls tools; None if it can't."""
+    """The dialect in which it calls tools, "prompted" if it was not tuned for them; None if it can't."""
 
 
 @dataclass(frozen=True, slots=True)

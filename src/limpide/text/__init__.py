@@ -9,9 +9,17 @@ from limpide.text.template import ChatTemplate
 from limpide.text.thinking import Prepared, ThinkingDialect, ThinkingPlan
 from limpide.text.thinking_dialects import detect_dialect, dialect_for
 from limpide.text.tokenizer import Tokenizer
-from limpide.text.tools import ToolDialect, ToolPrompting, ToolScanner, detect_tool_dialect, tool_dialect_for
+from limpide.text.tools import (
+    PROMPTED,
+    ToolDialect,
+    ToolPrompting,
+    ToolScanner,
+    detect_tool_dialect,
+    tool_dialect_for,
+)
 
 __all__ = [
+    "PROMPTED",
     "ChatTemplate",
     "Detokenizer",
     "Prepared",

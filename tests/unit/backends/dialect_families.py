@@ -52,12 +52,17 @@ class Family:
     """What ends the thinking, up to where the answer begins."""
     thinks: Callable[[str], str]
     calls: Callable[[Written], str] | None = None
-    tool_dialect: str | None = None
+    tool_dialect: str = "prompted"
     broken: str = ""
     """A call that is none."""
     answers: Callable[[str], str] = lambda text: text
     special: tuple[str, ...] = ()
     ends: tuple[str, ...] | None = None
+
+    @property
+    def native(self) -> bool:
+        """Whether its models were tuned for tools."""
+        return self.tool_dialect != "prompted"
 
     def backend(
         self, body: str, *, thought: str = THOUGHT, says: Callable[[str], str] | None = None, **options: Any
@@ -177,6 +182,12 @@ def gemma(calls: Written) -> str:
 _DEEPSEEK_TOKENS = tuple(f"<｜tool▁{word}｜>" for word in ("calls▁begin", "calls▁end", "call▁begin", "call▁end", "sep"))
 _DEEPSEEK = roles("<｜", "｜>", "", "<｜Assistant｜>{}", "<｜tool▁call▁begin｜>{{ c.function|tojson }}")
 _MISTRAL = roles("[INST]", ":", "[/INST]", "[/A]", "[TOOL_CALLS]{{ c.function|tojson }}")
+_GEMMA_2 = (
+    "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('roles must alternate, and none is a system') }}{% endif %}"
+    "<start_of_turn>{{ m.role }}\n{{ m.content }}<end_of_turn>\n{% endfor %}"
+    "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+)
 _HARMONY_TOKENS = ("<|start|>", "<|channel|>", "<|message|>", "<|constrain|>", "<|end|>", "<|return|>", "<|call|>")
 
 FAMILIES = (
@@ -310,13 +321,15 @@ FAMILIES = (
         special=("<|turn>", "<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>", '<|"|>'),
     ),
     Family(
-        "gemma-3",
+        "gemma-2",
         "prompted",
-        roles("<start_of_turn>", "\n", "<end_of_turn>\n", "<start_of_turn>model\n"),
+        _GEMMA_2,
         start="<start_of_turn>model\n",
         end="<end_of_turn>",
         close="\n\nFinal answer:",
         thinks=tags("Let's think step by step.\n\n", "\n\nFinal answer:"),
+        calls=hermes,
+        broken='<tool_call>\n{"name": "weather", "arguments": {city}}\n</tool_call>',
     ),
     Family(
         "llama3",
@@ -452,6 +465,8 @@ FAMILIES = (
         end="<sep>",
         close="</reasoning>",
         thinks=tags(" <reasoning>\n", "</reasoning>"),
+        calls=hermes,
+        broken='<tool_call>\n{"name": "weather", "arguments": ["Paris"]}\n</tool_call>',
         ends=(),
     ),
     Family(
@@ -462,5 +477,7 @@ FAMILIES = (
         end="<|end|>",
         close="\n\nFinal answer:",
         thinks=tags("Let's think step by step.\n\n", "\n\nFinal answer:"),
+        calls=hermes,
+        broken='<tool_call>\n{"name": "weather", "arguments": "Paris"}\n</tool_call>',
     ),
 )

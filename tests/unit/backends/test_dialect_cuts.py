@@ -19,7 +19,7 @@ from limpide.engine.output import Output
 from limpide.engine.sampler import Chosen
 from limpide.engine.stops import StopFilter
 from limpide.text import Detokenizer, Tokenizer, dialect_for, tool_dialect_for
-from limpide.text.tools import CallArguments, ToolScanner
+from limpide.text.tools import TOOL_DIALECTS, CallArguments, ToolScanner
 from limpide.text.vocabulary import AddedTokens, Vocabulary
 
 CALLING = [family for family in FAMILIES if family.calls]
@@ -163,7 +163,7 @@ MORE = [
 ]
 
 
-@pytest.mark.parametrize("name", ["hermes", "qwen-xml", "mistral", "gemma", "llama", "granite", "deepseek", "harmony"])
+@pytest.mark.parametrize("name", TOOL_DIALECTS)
 @settings(max_examples=60, deadline=None)
 @given(scraps=st.lists(st.sampled_from(SCRAPS + MORE), max_size=14), cuts=st.sets(st.integers(1, 200)))
 def test_rubbish_is_text_and_no_error(name: str, scraps: list[str], cuts: set[int]) -> None:

@@ -89,6 +89,7 @@ def test_the_fences_of_an_answer(monkeypatch: Patch) -> None:
         ("gemma-4", {"inside": ()}),
         ("gpt-oss", {"opens": ("<never>",)}),
         ("granite-3.3", {"opens": ("<tool_call>",)}),
+        ("gemma-2", {"opens": ("<never>",)}),
     ],
 )
 def test_of_tool_calls(monkeypatch: Patch, name: str, without: dict[str, Any]) -> None:
@@ -114,7 +115,7 @@ def test_that_arguments_stream(monkeypatch: Patch) -> None:
     assert deltas() == 2
 
 
-@pytest.mark.parametrize("family", [f for f in FAMILIES if f.calls], ids=lambda family: family.name)
+@pytest.mark.parametrize("family", [f for f in FAMILIES if f.native], ids=lambda family: family.name)
 @pytest.mark.parametrize("other", ["hermes", "qwen-xml", "llama", "mistral", "deepseek", "harmony", "granite", "gemma"])
 def test_no_dialect_reads_the_calls_of_another(family: Family, other: str) -> None:
     if other == family.tool_dialect or (other == "llama" and family.tool_dialect in ("mistral", "granite")):

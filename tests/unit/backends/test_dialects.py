@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from dialect_families import ADD, ANSWER, CALLS, FAMILIES, THOUGHT, WEATHER, Family
+from dialect_families import ADD, ANSWER, CALLS, FAMILIES, THOUGHT, WEATHER, Family, Written
 
 from limpide.backends.fake import FakeBackend
-from limpide.core.errors import InvalidParameter
 from limpide.core.events import Event, TextDelta, ThinkingDelta, ToolCallDelta
 from limpide.core.messages import Tool, conversation
 from limpide.core.ports import Answer, ChatRequest
@@ -62,11 +61,11 @@ def stream(family: Family, body: str, tools: Iterable[Tool] = (WEATHER, ADD)) ->
         backend.close()
 
 
-def cut_off(family: Family, written: str) -> Answer:
-    """A call of which no more is written than this."""
+def cut_off(family: Family, written: str, calls: Written = CALLS[:1]) -> Answer:
+    """Calls of which no more is written than this."""
     assert family.calls
-    backend = family.backend(family.calls(CALLS[:1]))
-    return run(backend, "off", [WEATHER], max_tokens=len(backend.tokenizer.encode(written, special=True)))
+    backend = family.backend(family.calls(calls))
+    return run(backend, "off", [WEATHER, ADD], max_tokens=len(backend.tokenizer.encode(written, special=True)))
 
 
 def called(answer: Answer) -> list[tuple[str, Any]]:
@@ -260,6 +259,22 @@ def test_arguments_that_end_malformed_are_said_so_and_the_next_call_is_read(fami
     assert "add: it is no JSON" in (outcome.why or "")
 
 
+@pytest.mark.parametrize("family", [f for f in CALLING if f not in STREAMING], ids=lambda family: family.name)
+def test_other_arguments_come_one_by_one(family: Family) -> None:
+    assert family.calls
+    deltas = [event for event in stream(family, family.calls(CALLS)) if isinstance(event, ToolCallDelta)]
+    assert [(delta.call, delta.name, delta.arguments) for delta in deltas if delta.call == 1] == [
+        (1, "add", ""),
+        (1, None, '{"a": 1'),
+        (1, None, ', "b": 2'),
+        (1, None, "}"),
+    ]
+    answer = cut_off(family, family.calls(CALLS[1:]).partition("b")[0], CALLS[1:])
+    assert [(call.name, call.arguments) for call in answer.tool_calls] == [("add", '{"a": 1')]
+    assert answer.finished.reason == "length"
+    assert "add: it is no JSON" in (answer.finished.receipt.parameters["tools"].why or "")
+
+
 @each_caller
 def test_a_tool_that_was_not_offered_is_told_of_at_the_end(family: Family) -> None:
     """Whether it is a call at all is known only then."""
@@ -281,10 +296,10 @@ def test_without_tools_nothing_is_taken_for_a_call(family: Family) -> None:
     assert "tools" not in answer.finished.receipt.parameters
 
 
-@pytest.mark.parametrize("name", ["gemma-3", "reka", "phi"])
-def test_tools_are_refused_where_they_can_not_be_called(name: str) -> None:
-    with pytest.raises(InvalidParameter, match="tools"):
-        ask(BY_NAME[name], ANSWER, "off", [WEATHER])
+@each_caller
+def test_the_receipt_says_whether_tools_are_native(family: Family) -> None:
+    why = ask(family, family.answers(ANSWER), "off", [WEATHER]).finished.receipt.parameters["tools"].why or ""
+    assert ("not native" in why) == (not family.native)
 
 
 class TestReka:

@@ -295,8 +295,8 @@ def test_what_can_not_be_done_is_refused_at_once(make: Make) -> None:
     backend = make(model_context=200)
     with pytest.raises(ContextExceeded, match="200"):
         backend.stream(request(prompt="x" * 300))
-    with pytest.raises(InvalidParameter, match="tools"):
-        make(tool_dialect=None).stream(ChatRequest(conversation("hi"), tools=(Tool("look_up"),)))
+    with pytest.raises(ChatUnsupported):
+        make(chat=False).stream(ChatRequest(conversation("hi"), tools=(Tool("look_up"),)))
     with pytest.raises(InvalidParameter):
         make(context=9000)
     with pytest.raises(OutOfMemory):

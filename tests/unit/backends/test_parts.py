@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from limpide.backends.parts import read_template
+from limpide.backends.parts import read_template, template_source
+from limpide.core.errors import CorruptModelFile
 from limpide.core.messages import Message
 from limpide.formats import TensorInfo
 from limpide.text import Tokenizer
@@ -62,3 +64,34 @@ def test_a_model_without_a_template_has_none() -> None:
     checkpoint: Any = Metadata(eos="<|im_end|>")
     del checkpoint.config["tokenizer.chat_template"]
     assert read_template(checkpoint, Tokenizer.from_gguf(checkpoint.config)) is None
+
+
+class Folder(Metadata):
+    """A checkpoint in a folder."""
+
+    kind = "safetensors"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+
+def test_a_folder_s_template_is_the_first_that_is_there(tmp_path: Path) -> None:
+    named = [{"name": "rag", "template": "no"}, {"name": "default", "template": "of several"}]
+    files = {
+        "tokenizer_config.json": (json.dumps({"chat_template": named}), "of several"),
+        "chat_template.json": (json.dumps({"chat_template": "of a processor"}), "of a processor"),
+        "chat_template.jinja": ("alone", "alone"),
+    }
+    checkpoint: Any = Folder(tmp_path)
+    assert template_source(checkpoint) is None
+    for name, (content, source) in files.items():
+        (tmp_path / name).write_text(content, "utf-8")
+        assert template_source(checkpoint) == source
+
+
+@pytest.mark.parametrize("content", ["{", '{"chat_template": 7}'])
+def test_a_folder_s_template_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "chat_template.json").write_text(content, "utf-8")
+    checkpoint: Any = Folder(tmp_path)
+    with pytest.raises(CorruptModelFile, match=r"chat_template\.json"):
+        template_source(checkpoint)

@@ -110,6 +110,36 @@ class TestXml:
         with pytest.raises(MalformedCall):
             read("qwen-xml", text)
 
+    @pytest.mark.parametrize(
+        ("schema", "written", "value"),
+        [
+            ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "null", None),
+            ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "12", "12"),
+            ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, "12", 12),
+            ({"anyOf": [{"type": "string"}, {"type": "array"}]}, '["a"]', ["a"]),
+            ({"anyOf": [{"type": "string"}, {"type": "array"}]}, "[a", "[a"),
+            ({"anyOf": [{"type": "string"}, {"type": "array"}]}, '{"a": 1}', '{"a": 1}'),
+            ({"anyOf": [{"$ref": "#/$defs/Point"}, {"type": "null"}], "default": None}, '{"x": 1}', {"x": 1}),
+            ({"$ref": "#/$defs/Colour"}, "1", "1"),
+            ({"allOf": [{"$ref": "#/$defs/Size"}]}, "1", 1),
+            ({"enum": ["a", None]}, "null", None),
+            ({"$ref": "#/$defs/Nobody"}, "1", "1"),
+            ({"$ref": "#/$defs/Round"}, "1", "1"),
+            (True, "1", "1"),
+        ],
+    )
+    def test_types_that_stand_deeper_in_the_schema(self, schema: object, written: str, value: object) -> None:
+        shared = {
+            "Point": {"type": "object"},
+            "Colour": {"enum": ["1", "2"]},
+            "Size": {"type": "integer", "enum": [1, 2]},
+            "Round": {"$ref": "#/$defs/Round"},
+        }
+        tool = Tool("f", "", {"type": "object", "properties": {"a": schema}, "$defs": shared})
+        text = f"f><parameter=a>\n{written}\n</parameter>"
+        [call] = tool_dialect_for("qwen-xml").read(text, {"f": tool}) or ()
+        assert json.loads(call.arguments) == {"a": value}
+
 
 class TestGemma:
     def test_values(self) -> None:
@@ -184,11 +214,11 @@ def test_a_marker_inside_a_string_is_no_end(inside: str, size: int) -> None:
 @pytest.mark.parametrize(
     ("source", "name"),
     [
-        (None, None),
-        ("{{ messages[0].content }}", None),
+        (None, "prompted"),
+        ("{{ messages[0].content }}", "prompted"),
         ("{{ '<tool_call>{\"name\": ' }}{{ '\"arguments\": ' }}", "hermes"),
         ("{{ '<tool_call><function=f><parameter=a>' }}{{ \"arguments\" }}", "qwen-xml"),
-        ("{{ '<tool_call>f<arg_key>a</arg_key>' }}", None),
+        ("{{ '<tool_call>f<arg_key>a</arg_key>' }}", "prompted"),
         ("{{ '[TOOL_CALLS]' }}", "mistral"),
         ("{{ '<｜tool▁calls▁begin｜>' }}", "deepseek"),
         ("{{ '<|channel|>commentary json<|message|>' }}{{ '<|call|>' }}", "harmony"),
@@ -197,9 +227,10 @@ def test_a_marker_inside_a_string_is_no_end(inside: str, size: int) -> None:
         ("{{ '\"parameters\": ' }}<|eot_id|>", "llama"),
     ],
 )
-def test_detection(source: str | None, name: str | None) -> None:
-    found = detect_tool_dialect(source)
-    assert (found.name if found else None) == name
+def test_detection(source: str | None, name: str) -> None:
+    """By its signs, if tools have a place in the template, or can be described in the dialect."""
+    assert detect_tool_dialect(f"{source}{{{{ xml_tools }}}}").name == name
+    assert detect_tool_dialect(source).name == (name if name == "deepseek" else "prompted")
 
 
 def test_names() -> None:
@@ -279,6 +310,44 @@ class TestStreaming:
         assert self.told(scanner, text) == [ReadCall("f", '{"a": '), " so"]
         assert len(scanner.broken) == 1
 
+    @pytest.mark.parametrize(
+        ("name", "text", "told", "broken"),
+        [
+            ("qwen-xml", "{1}</function>", [ReadCall("f", '{"text": "a"}')], False),
+            ("qwen-xml", "{1}{2}</function> so", [ReadCall("f", '{"text": "a", "count": 2}'), " so"], False),
+            ("qwen-xml", "{1}{2}", [ReadCall("f", '{"text": "a", "count": 2')], True),
+            ("qwen-xml", "{1}<parameter=count>2</function>", ["<parameter=count>2"], True),
+            ("qwen-xml", "{1}{1}</function>", ["<parameter=text>a</parameter>"], True),
+            ("qwen-xml", "{1} or so</function>", [" or so"], True),
+            ("gemma", "{1}}<tool_call|>", [ReadCall("f", '{"text": "a"}')], False),
+            ("gemma", "{1},{2}}<tool_call|> so", [ReadCall("f", '{"text": "a", "count": 2}'), " so"], False),
+            ("gemma", "{1},{2} }", [ReadCall("f", '{"text": "a", "count": 2}')], False),
+            ("gemma", "{1},{2}", ["count:2"], True),
+            ("gemma", "{1},{1}}<tool_call|>", ['text:<|"|>a<|"|>}'], True),
+            ("gemma", "{1},}<tool_call|>", [], True),
+            ("gemma", "{1}} or so<tool_call|>", [" or so"], True),
+            ("gemma", "{1},count:<tool_call|>", ["count:"], True),
+        ],
+    )
+    def test_arguments_that_come_one_by_one(self, name: str, text: str, told: list[object], broken: bool) -> None:
+        """What was said before something else came is kept, what else came is text."""
+        written = {
+            "qwen-xml": ("<function=f>", "<parameter=text>a</parameter>", "<parameter=count>2</parameter>"),
+            "gemma": ("<|tool_call>call:f{", 'text:<|"|>a<|"|>', "count:2"),
+        }[name]
+        whole = written[0] + text.replace("{1}", written[1]).replace("{2}", written[2])
+        scanner = ToolScanner(tool_dialect_for(name), TOOLS.values())
+        first = [] if told and isinstance(told[0], ReadCall) else [ReadCall("f", '{"text": "a"')]
+        assert self.told(scanner, whole) == [*first, *told]
+        assert (bool(scanner.broken), scanner.malformed) == (broken, [])
+
+    def test_each_argument_comes_as_soon_as_it_is_complete(self) -> None:
+        scanner = ToolScanner(tool_dialect_for("qwen-xml"), TOOLS.values())
+        assert scanner.push("<function=f><parameter=text>a</parameter") == []
+        assert scanner.push(">") == [CallBegun("f"), CallArguments('{"text": "a"')]
+        assert scanner.push("<parameter=count>2</parameter>") == [CallArguments(', "count": 2')]
+        assert scanner.push("</function>") == [CallArguments("}")]
+
     def test_a_head_that_is_too_long_begins_nothing_early(self) -> None:
         scanner = ToolScanner(tool_dialect_for("hermes"), TOOLS.values())
         text = '{"name": "f",' + " " * MAX_HEAD + '"arguments": {"a": 1}}'
@@ -289,7 +358,7 @@ class TestStreaming:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("qwen-xml", "<function=f>\n<parameter=text>\na\n</parameter>\n"),
+        ("qwen-xml", "<function=f>\n<parameter=text>\na\n"),
         ("qwen-xml", "<function=f>\n"),
         ("deepseek", "<｜tool▁call▁begin｜>f<｜tool▁sep｜>"),
         ("harmony", "<|start|>assistant to=functions.f<|channel|>commentary json<|message|>"),
@@ -302,7 +371,8 @@ def test_a_call_that_may_lack_arguments_is_none(name: str, text: str) -> None:
     assert "".join(map(str, scanner.push(text) + scanner.finish())) == text
     assert len(scanner.malformed) == 1
     whole = ToolScanner(dialect, TOOLS.values())
-    assert [type(piece) for piece in whole.push(text + dialect.extent().ends[0])] == [ReadCall]
+    complete = text + ("</parameter>" if "<parameter" in text else "") + dialect.extent().ends[0]
+    assert isinstance(whole.push(complete)[0], CallBegun if "<parameter" in text else ReadCall)
 
 
 HOSTILE = {

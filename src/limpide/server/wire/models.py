@@ -24,7 +24,7 @@ class ModelFacts(Reply):
     chat: bool | None = None
     """Whether it takes conversations; a base model only continues text."""
     tools: str | None = None
-    """The dialect in which it calls tools; null if it can't."""
+    """The dialect in which it calls tools, "prompted" if it was not tuned for them; null if it can't."""
     licence: str | None = None
     numerics: Numerics | None = None
 

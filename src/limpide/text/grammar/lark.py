@@ -57,19 +57,21 @@ class Lark:
         before = r"\s*" if at_start else "(?s:.*)"
         return self.terminal(f"/(?s:.*)/ & ~/{before}({'|'.join(map(escaped, without))})(?s:.*)/")
 
-    def until(self, end: str, *, low: int = 0, high: int | None = None) -> str:
+    def until(self, end: str, *, low: int = 0, high: int | None = None, unlike: Sequence[str] = ()) -> str:
         """Text of `low` to `high` characters up to the first `end`, and that.
 
+        unlike: patterns, as they stand between slashes, that the whole may not match.
         White space before a special token in `end` is not insisted on.
         """
         counted = f"(?s:.{{{low},{'' if high is None else high}}})" if low or high is not None else "(?s:.*)"
+        other = "".join(f" & ~/{pattern}/" for pattern in unlike)
         parts = self.split(end)
         special = next((number for number, part in enumerate(parts) if isinstance(part, int)), None)
         if special is None:
             once = f" & ~/(?s:.*){escaped(end)}(?s:.+)/" if low else ""
-            return self.rule(self.terminal(f"/{counted}{escaped(end)}/{once}"), options="[lazy]")
+            return self.rule(self.terminal(f"/{counted}{escaped(end)}/{once}{other}"), options="[lazy]")
         end = end.removeprefix("".join(part for part in parts[:special] if isinstance(part, str)))
-        return f"{self.terminal(f'/{counted}/ & ~/(?s:.*){escaped(end)}(?s:.*)/')} {self.text(end)}"
+        return f"{self.terminal(f'/{counted}/ & ~/(?s:.*){escaped(end)}(?s:.*)/{other}')} {self.text(end)}"
 
     def grammar(self, text: str) -> str:
         """What another grammar derives."""

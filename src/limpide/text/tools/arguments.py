@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Container
 from typing import Final
 
@@ -13,42 +14,32 @@ MAX_HEAD: Final = 1024
 """Characters in which the arguments must have begun to be passed on while they are written."""
 
 
-class ArgumentStream:
-    """Passes on the arguments of the calls in one unit as their text comes.
+class CallStream(ABC):
+    """Passes on the calls in one unit as their text comes.
 
-    A call is begun once its name is known, is that of an offered tool, and its arguments have opened as an object. From
-    then on it can't be unsaid. What else a unit may hold is for the dialect's reader, when the unit has ended.
+    A call is begun once its name is known, is that of an offered tool, and its arguments have begun. From then on it
+    can't be unsaid. What else a unit may hold is for the dialect's reader, when the unit has ended.
     """
 
-    def __init__(self, dialect: ToolDialect, tools: Container[str], ends: tuple[str, ...]) -> None:
-        self._tools = tools
+    def __init__(self, ends: tuple[str, ...]) -> None:
         self._ends = ends
-        self._heads = dialect.heads
-        self._next_heads = dialect.next_heads
-        self._before = ""
-        """What stands before the next arguments, as far as it came."""
-        self._json: JsonExtent | None = None
-        """Follows the arguments that are being written."""
         self._held = ""
         """What may become the unit's end marker."""
-        self._calls: list[tuple[str, list[str]]] = []
         self.position = 0
-        """Characters of the unit up to the end of the last arguments."""
+        """Characters of the unit up to the end of the last arguments that were passed on."""
 
     @property
+    @abstractmethod
     def calls(self) -> list[ReadCall]:
         """All that was passed on, as calls."""
-        return [ReadCall(name, "".join(parts)) for name, parts in self._calls]
 
     @property
     def open(self) -> bool:
-        """Whether some arguments have begun and not ended."""
-        return self._json is not None
+        """Whether all that was written since some arguments have begun was passed on, and they have not ended."""
+        return False
 
     def push(self, text: str) -> list[CallBegun | CallArguments]:
         """More of the unit, its end marker not included as far as that is known."""
-        if not (self._json or self._heads):
-            return []
         text = self._held + text
         keep = len(text) - held_suffix(text, self._ends)
         self._held = text[keep:]
@@ -57,7 +48,41 @@ class ArgumentStream:
     def finish(self, text: str = "") -> list[CallBegun | CallArguments]:
         """The last of the unit, with its end marker if it has one: what was held back is part of it."""
         text, self._held = self._held + text, ""
-        return self._follow(next((text.removesuffix(end) for end in self._ends if text.endswith(end)), text))
+        end = next((end for end in self._ends if text.endswith(end)), "")
+        return self._follow(text.removesuffix(end)) + self._close(ended=bool(end))
+
+    @abstractmethod
+    def _follow(self, text: str) -> list[CallBegun | CallArguments]:
+        """Take more of the unit."""
+
+    def _close(self, *, ended: bool) -> list[CallBegun | CallArguments]:
+        """The unit is complete. ended: its end marker was there."""
+        return []
+
+
+class ArgumentStream(CallStream):
+    """Passes on arguments that are JSON exactly as they are written."""
+
+    def __init__(self, dialect: ToolDialect, tools: Container[str], ends: tuple[str, ...]) -> None:
+        super().__init__(ends)
+        self._tools = tools
+        self._heads = dialect.heads
+        self._next_heads = dialect.next_heads
+        self._before = ""
+        """What stands before the next arguments, as far as it came."""
+        self._json: JsonExtent | None = None
+        """Follows the arguments that are being written."""
+        self._calls: list[tuple[str, list[str]]] = []
+
+    @property
+    def calls(self) -> list[ReadCall]:
+        """See CallStream."""
+        return [ReadCall(name, "".join(parts)) for name, parts in self._calls]
+
+    @property
+    def open(self) -> bool:
+        """See CallStream."""
+        return self._json is not None
 
     def _follow(self, text: str) -> list[CallBegun | CallArguments]:
         out: list[CallBegun | CallArguments] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from limpide.core.messages import Tool
 from limpide.text.tools.extents import Extent
@@ -44,6 +44,20 @@ Reader = Callable[[str, Mapping[str, Tool]], Sequence[ReadCall] | None]
 
 
 @dataclass(frozen=True, slots=True)
+class Members:
+    """How arguments that are no JSON stand in a unit: behind a head, one member after another."""
+
+    head: re.Pattern[str]
+    """What stands before the first member, the call's name in the group `name`."""
+    extent: Callable[[], Extent]
+    """Finds where a member ends."""
+    read: Callable[[str, Tool | None], tuple[str, Any] | None]
+    """A member, its end included, to its name and value; None where the last is none. Raises MalformedCall."""
+    closing: str | None = None
+    """With what the last member ends; None if only the unit's own end tells that there are no more."""
+
+
+@dataclass(frozen=True, slots=True)
 class ToolDialect:
     """One way in which models call tools. What stands from an opening to its end is a unit; some hold many calls."""
 
@@ -62,10 +76,12 @@ class ToolDialect:
     heads: tuple[re.Pattern[str], ...] = ()
     """What may stand in a unit before the JSON object of a call's arguments, the call's name in the group `name`.
 
-    With them arguments are passed on while they are written; without, a call comes when its end is there.
+    With them arguments are passed on while they are written.
     """
     next_heads: tuple[re.Pattern[str], ...] = ()
     """What stands between the arguments of one call and those of the next, where a unit holds many."""
+    members: Members | None = None
+    """For arguments that are no JSON: they are passed on one by one."""
     at_start: bool = False
     """Openings count only where the answer begins, or right after another call."""
     write: Callable[[Sequence[ReadCall]], str] | None = None
@@ -76,6 +92,8 @@ class ToolDialect:
     """Templates take one call per assistant's message: several are told as several messages, each with its result."""
     call_ids: int | None = None
     """Length of the alphanumeric call ids that templates insist on."""
+    native: bool = True
+    """Whether models were tuned for it, and their templates know it."""
     thinking_beside_content: bool = True
     """Whether templates take a call's message that has both thinking and content."""
 

@@ -2,41 +2,70 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from limpide.core.messages import Tool
-from limpide.text.tools.base import MalformedCall, ReadCall, ToolDialect, checked_name
+from limpide.text.markers import held_suffix
+from limpide.text.tools.base import MalformedCall, Members, ToolDialect
 from limpide.text.tools.extents import MarkerExtent
 from limpide.text.tools.json_calls import whole
+from limpide.text.tools.members import reader
 
 _QUOTE: Final = '<|"|>'
 _MAX_DEPTH: Final = 64
-_START = re.compile(r"\s*call:\s*([^\s{]+)\s*(?=\{)")
-_LITERAL = re.compile(r"[^,{}\[\]\s]+")
+_STRUCTURE = re.compile(r"<\|\"\|>|[{}\[\],]")
+PLAIN_KEY = re.compile(r"[^\s,:{}\[\]<](?:[^,:{}\[\]<]*[^\s,:{}\[\]<])?")
+"""A key that needs no quotes."""
+_LITERAL = re.compile(r"[^,{}\[\]\s<]+")
 _WORDS = {"none": None, "null": None, "true": True, "false": False}
 
 
-def read(text: str, _tools: Mapping[str, Tool]) -> Sequence[ReadCall]:
-    """The call behind `<|tool_call>`."""
-    found = _START.match(text)
-    if found is None:
-        raise MalformedCall("no name with arguments follows")
-    reading = _Reading(text, found.end())
-    value = reading.value()
-    if reading.skip() != len(text):
-        raise MalformedCall(f"something follows its arguments: {text[reading.position :][:20]!r}")
-    return [ReadCall(checked_name(found[1]), json.dumps(value, ensure_ascii=False))]
+def _member(text: str, _tool: Tool | None) -> tuple[str, Any] | None:
+    body = text[:-1]
+    if text.endswith("}") and not body.strip():
+        return None
+    reading = _Reading(body)
+    pair = reading.pair()
+    if reading.skip() != len(body):
+        raise MalformedCall(f"a comma is missing at {body[reading.position :][:20]!r}")
+    return pair
+
+
+class MemberExtent:
+    """To the comma behind a value, or to the brace behind the last one."""
+
+    ends: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._quoted = False
+        self._held = ""
+
+    def push(self, text: str) -> int | None:
+        """See Extent."""
+        before, position = len(self._held), 0
+        text = self._held + text
+        for found in _STRUCTURE.finditer(text):
+            token, position = found[0], found.end()
+            if token == _QUOTE:
+                self._quoted = not self._quoted
+            elif self._quoted:
+                continue
+            elif self._depth == 0 and token in (",", "}"):
+                return position - before
+            else:
+                self._depth = max(0, self._depth + {"{": 1, "[": 1, "}": -1, "]": -1}.get(token, 0))
+        self._held = text[max(position, len(text) - held_suffix(text, (_QUOTE,))) :]
+        return None
 
 
 class _Reading:
     """Reads values by recursive descent."""
 
-    def __init__(self, text: str, position: int) -> None:
+    def __init__(self, text: str) -> None:
         self._text = text
-        self.position = position
+        self.position = 0
 
     def value(self, depth: int = 0) -> Any:
         """The value that stands here."""
@@ -44,7 +73,7 @@ class _Reading:
             raise MalformedCall(f"its arguments are nested deeper than {_MAX_DEPTH}")
         self.skip()
         if self._take("{"):
-            return dict(self._items("}", lambda: self._pair(depth)))
+            return dict(self._items("}", lambda: self.pair(depth)))
         if self._take("["):
             return self._items("]", lambda: self.value(depth + 1))
         if self._take(_QUOTE):
@@ -67,7 +96,8 @@ class _Reading:
             self.skip()
         return items
 
-    def _pair(self, depth: int) -> tuple[str, Any]:
+    def pair(self, depth: int = 0) -> tuple[str, Any]:
+        """The key that stands here, and its value."""
         self.skip()
         if self._take(_QUOTE):
             key = self._until(_QUOTE)
@@ -100,11 +130,19 @@ class _Reading:
         return text
 
 
+_MEMBERS = Members(
+    head=re.compile(r"\s*call:\s*(?P<name>[^\s{]+)\s*\{"),
+    extent=MemberExtent,
+    read=_member,
+    closing="}",
+)
+
 GEMMA = ToolDialect(
     "gemma",
-    read=read,
+    read=reader(_MEMBERS),
     extent=lambda: MarkerExtent("<tool_call|>", quote=_QUOTE, escapes=False),
     opens=("<|tool_call>",),
     inside=(_QUOTE,),
     quiet=("<|tool_response>",),
+    members=_MEMBERS,
 )

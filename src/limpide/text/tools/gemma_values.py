@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from limpide.core.errors import InvalidShape
 from limpide.text.grammar.lark import Lark
+from limpide.text.tools.branches import SAID, resolved
+from limpide.text.tools.gemma import PLAIN_KEY
 
 _QUOTE: Final = '<|"|>'
-_SAID: Final = frozenset(("title", "description", "default", "examples", "nullable"))
 _KEYWORDS: Final[Mapping[str, frozenset[str]]] = {
     "object": frozenset(("properties", "required", "additionalProperties", "$defs", "definitions")),
     "array": frozenset(("items",)),
@@ -26,24 +27,31 @@ _MAX_DEPTH: Final = 16
 
 def gemma_object(lark: Lark, schema: Mapping[str, Any]) -> str:
     """An object. Keys come in the schema's order. Raises InvalidShape for keywords that can't be kept."""
-    return _Values(lark).value({"type": "object", **schema}, 0)
+    return _Values(lark, schema).value({"type": "object", **schema}, 0)
 
 
 class _Values:
-    def __init__(self, lark: Lark) -> None:
+    def __init__(self, lark: Lark, shared: Mapping[str, Any]) -> None:
         self._lark = lark
+        self._shared = shared
+        self._referred_to: dict[str, str] = {}
         self._any: str | None = None
 
     def value(self, schema: Any, depth: int) -> str:
         if depth > _MAX_DEPTH:
             raise _refused(f"it is nested deeper than {_MAX_DEPTH}")
-        if schema is True or (isinstance(schema, Mapping) and not set(schema) - _SAID):
+        if schema is True:
             return self._anything()
         if not isinstance(schema, Mapping):
             raise _refused(f"{schema!r:.100}")
+        if "$ref" in schema:
+            return self._referred(schema, depth)
+        schema = resolved(schema, self._shared)
+        if not set(schema) - SAID:
+            return self._anything()
         if "const" in schema or "enum" in schema:
             return self._lark.any_of([self._literal(each) for each in schema.get("enum", [schema.get("const")])])
-        if "anyOf" in schema and not set(schema) - _SAID - {"anyOf"}:
+        if "anyOf" in schema and not set(schema) - SAID - {"anyOf"}:
             return self._lark.any_of([self.value(each, depth + 1) for each in schema["anyOf"]])
         kinds = schema.get("type")
         kinds = kinds if isinstance(kinds, list) else [kinds]
@@ -52,7 +60,7 @@ class _Values:
     def _typed(self, kind: str, schema: Mapping[str, Any], mixed: bool, depth: int) -> str:
         others = frozenset().union(*_KEYWORDS.values()) if mixed else frozenset()
         known = _KEYWORDS.get(kind)
-        surplus = sorted(set(schema) - _SAID - {"type"} - (known or frozenset()) - others)
+        surplus = sorted(set(schema) - SAID - {"type"} - (known or frozenset()) - others)
         if known is None or surplus:
             raise _refused(", ".join(surplus)[:200] or f"type {kind[:100]}")
         if kind == "object":
@@ -76,8 +84,7 @@ class _Values:
         if required - set(properties):
             raise _refused(f"required, without properties: {', '.join(sorted(required - set(properties)))[:200]}")
         pairs = [
-            (f"{self._lark.plain(f'{key}:')} {self.value(each, depth + 1)}", key in required)
-            for key, each in properties.items()
+            (f"{self._key(key)} {self.value(each, depth + 1)}", key in required) for key, each in properties.items()
         ]
         return f"{self._lark.plain('{')} {self._ordered(pairs)} {self._lark.plain('}')}"
 
@@ -105,6 +112,20 @@ class _Values:
     def _any_object(self) -> str:
         pair = f"{self._lark.regex('[A-Za-z_][A-Za-z0-9_]{0,63}')} {self._lark.plain(':')} {self._anything()}"
         return self._items("{", f"{pair} ({self._lark.plain(',')} {pair})*", "}")
+
+    def _referred(self, schema: Mapping[str, Any], depth: int) -> str:
+        """What a reference leads to, told once: schemas may lead back to themselves."""
+        reference, target = str(schema["$ref"]), resolved(schema, self._shared)
+        if target is schema:
+            raise _refused("what stands beside $ref")
+        if reference not in self._referred_to:
+            name = self._referred_to[reference] = self._lark.reserve()
+            self._lark.define(name, self.value(target, depth + 1))
+        return self._referred_to[reference]
+
+    def _key(self, key: str) -> str:
+        quoted = "" if PLAIN_KEY.fullmatch(key) else self._lark.text(_QUOTE)
+        return f"{quoted} {self._lark.plain(key)} {quoted} {self._lark.plain(':')}"
 
     def _items(self, begin: str, items: str, end: str) -> str:
         inside = f"({items})?" if items else ""

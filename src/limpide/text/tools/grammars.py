@@ -144,6 +144,7 @@ CALL_SYNTAX: Final[Mapping[str, CallSyntax]] = MappingProxyType(
         "gemma": CallSyntax("<|tool_call>", _gemma),
         "qwen-xml": CallSyntax("<tool_call>", _qwen_xml),
         "harmony": CallSyntax(f"{CHANNELS.start}{CHANNELS.channel}commentary ", _harmony),
+        "prompted": CallSyntax("<tool_call>", _hermes),
     }
 )
 """By the dialect's name. Each reads what its dialect's reader reads."""

@@ -12,7 +12,8 @@ from typing import Final, Literal
 from limpide.core.errors import InvalidParameter, TemplateError
 from limpide.core.messages import Message, Tool, ToolCall
 from limpide.text.template import CallForm, ChatTemplate
-from limpide.text.tools.base import ReadCall, ToolDialect
+from limpide.text.tools.base import ToolDialect
+from limpide.text.tools.prompted import in_words, with_description, written_out
 
 _FORMS: Final = tuple(
     CallForm(arguments_as_text=text, empty_content=empty) for text in (False, True) for empty in ("", None)
@@ -48,7 +49,7 @@ class ToolPrompt:
 class ToolPrompting:
     """One template's way with tools. A call or a tool that the model would not see is an error, never left out."""
 
-    def __init__(self, template: ChatTemplate, dialect: ToolDialect | None) -> None:
+    def __init__(self, template: ChatTemplate, dialect: ToolDialect) -> None:
         self._template = template
         self._dialect = dialect
 
@@ -58,6 +59,8 @@ class ToolPrompting:
         Raises InvalidParameter if the model can't be given tools, or can't be told of the calls in the conversation.
         """
         prompt = ToolPrompt(tuple(messages))
+        if not self._dialect.native:
+            return self._in_words(prompt, tuple(tools))
         if tools:
             prompt = self._with_tools(prompt, tuple(tools))
         if any(message.tool_calls for message in messages):
@@ -69,6 +72,15 @@ class ToolPrompting:
         """The variable in which the template looks for tools; None if it shows none."""
         keys = ("tools", *(key for key in ("xml_tools",) if key in self._template.source))
         return next((key for key in keys if _TOOL.name in self._try([Message("user", "hello")], key)), None)
+
+    @cached_property
+    def takes_system(self) -> bool:
+        """Whether the template shows a system message."""
+        talk = [Message("system", _WORDS), Message("user", "hello")]
+        try:
+            return _WORDS in self._template.render(talk)
+        except TemplateError:
+            return False
 
     @cached_property
     def call_form(self) -> CallForm | None:
@@ -126,15 +138,22 @@ class ToolPrompting:
         except TemplateError:
             return ""
 
+    def _in_words(self, prompt: ToolPrompt, tools: tuple[Tool, ...]) -> ToolPrompt:
+        """All that the template does not know told in words."""
+        if not tools and not any(message.tool_calls or message.role == "tool" for message in prompt.messages):
+            return prompt
+        describe, system = self._dialect.describe, self.takes_system
+
+        def rewrite(messages: Sequence[Message], shown: Sequence[Tool]) -> Sequence[Message]:
+            messages = in_words(messages)
+            return with_description(messages, describe(shown), system=system) if describe and shown else messages
+
+        where = "system message" if system else "user's first message"
+        note = f"prompted, not native: the chat template knows no tool calls, so the {where} describes the tools"
+        return replace(prompt, tools=tools, tools_key="", rewrite=rewrite, note=note if tools else None)
+
     def _with_tools(self, prompt: ToolPrompt, tools: tuple[Tool, ...]) -> ToolPrompt:
         names = [tool.name for tool in tools]
-        if self._dialect is None:
-            raise InvalidParameter(
-                "tools",
-                names,
-                "none: the chat template of this model knows no tool calls that could be read",
-                hint="use a model that was tuned for tools, for example Qwen 3, Granite 4 or gpt-oss",
-            )
         if self.tools_key is not None:
             return replace(prompt, tools=tools, tools_key=self.tools_key)
         describe = self._dialect.describe
@@ -143,22 +162,21 @@ class ToolPrompting:
                 "tools",
                 names,
                 "none: the chat template of this model has no place for tools",
-                hint="use another file of the model, with a chat template for tools",
+                hint='another file of the model, with a chat template for tools; or `tool_dialect="prompted"`',
             )
 
         def rewrite(messages: Sequence[Message], shown: Sequence[Tool]) -> Sequence[Message]:
-            return _with_system(messages, describe(shown))
+            return with_description(messages, describe(shown), system=True)
 
         note = "the chat template has no place for tools, so the system message describes them"
         return replace(prompt, tools=tools, rewrite=rewrite, tools_key="", note=note)
 
     def _with_calls(self, prompt: ToolPrompt) -> ToolPrompt:
         dialect = self._dialect
-        if dialect is not None:
-            prompt = replace(prompt, messages=arrange(prompt.messages, dialect))
+        prompt = replace(prompt, messages=arrange(prompt.messages, dialect))
         if self.call_form is not None:
             return self._with_content(replace(prompt, form=self.call_form))
-        if dialect is None or dialect.write is None:
+        if dialect.write is None:
             raise InvalidParameter(
                 "messages",
                 "with tool calls",
@@ -169,7 +187,7 @@ class ToolPrompting:
 
         def rewrite(messages: Sequence[Message], tools: Sequence[Tool]) -> Sequence[Message]:
             messages = before(messages, tools) if before else messages
-            return [_written_out(message, write) for message in messages]
+            return [written_out(message, write) for message in messages]
 
         return replace(prompt, rewrite=rewrite)
 
@@ -241,16 +259,3 @@ def _content_apart(message: Message) -> list[Message]:
     if not (message.tool_calls and message.content):
         return [message]
     return [replace(message, thinking=None, tool_calls=()), replace(message, content="")]
-
-
-def _with_system(messages: Sequence[Message], text: str) -> list[Message]:
-    if messages and messages[0].role == "system":
-        return [replace(messages[0], content=f"{messages[0].content}\n\n{text}"), *messages[1:]]
-    return [Message("system", text), *messages]
-
-
-def _written_out(message: Message, write: Callable[[Sequence[ReadCall]], str]) -> Message:
-    if not message.tool_calls:
-        return message
-    written = write([ReadCall(call.name, call.arguments) for call in message.tool_calls])
-    return replace(message, content="\n".join(filter(None, (message.content, written))), tool_calls=())

@@ -5,63 +5,70 @@ Values are written as they are, without quotes or escapes: what type they have i
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from limpide.core.messages import Tool
-from limpide.text.tools.base import MalformedCall, ReadCall, ToolDialect, checked_name
+from limpide.text.tools.base import MalformedCall, Members, ToolDialect
+from limpide.text.tools.branches import kinds_of
 from limpide.text.tools.extents import MarkerExtent
 from limpide.text.tools.json_calls import whole
+from limpide.text.tools.members import reader
 
-_PARAMETER = re.compile(r"\s*<parameter=([^>\n]+)>\n?(.*?)\n?</parameter>", re.DOTALL)
-
-
-def read(text: str, tools: Mapping[str, Tool]) -> Sequence[ReadCall]:
-    """The call behind `<function=`."""
-    name, bracket, rest = text.partition(">")
-    if not bracket:
-        raise MalformedCall("its name has no end")
-    name = checked_name(name)
-    schemas = _properties(tools.get(name))
-    arguments: dict[str, Any] = {}
-    position = 0
-    while found := _PARAMETER.match(rest, position):
-        parameter = found[1].strip()
-        if parameter in arguments:
-            raise MalformedCall(f"it has {parameter[:100]} twice")
-        arguments[parameter] = _value(found[2], schemas.get(parameter))
-        position = found.end()
-    if rest[position:].strip():
-        raise MalformedCall(f"{rest[position:].strip()[:20]!r} is no parameter")
-    return [ReadCall(name, json.dumps(arguments, ensure_ascii=False))]
+_PARAMETER = re.compile(r"\s*<parameter=([^<>\n]+)>\n?(.*?)\n?</parameter>", re.DOTALL)
+BRACKETS: Final = {"[": "array", "{": "object"}
+"""With what a value begins that is taken for JSON where its schema allows that beside strings."""
+_PYTHON = {"True": True, "False": False, "None": None}
+"""Written by templates in Python's manner, and so by models."""
 
 
-def _properties(tool: Tool | None) -> Mapping[str, Any]:
+def _member(text: str, tool: Tool | None) -> tuple[str, Any]:
+    found = _PARAMETER.fullmatch(text)
+    if found is None:
+        raise MalformedCall(f"{text.strip()[:20]!r} is no parameter")
+    key = found[1].strip()
+    return key, _value(found[2], _kinds(tool, key))
+
+
+def _kinds(tool: Tool | None, key: str) -> frozenset[str]:
     properties = tool.parameters.get("properties") if tool else None
-    return properties if isinstance(properties, Mapping) else {}
+    if tool is None or not isinstance(properties, Mapping):
+        return kinds_of({}, {})
+    return kinds_of(properties.get(key), tool.parameters)
 
 
-def _value(text: str, schema: object) -> Any:
-    """A value by its schema; a string where the schema says so or says nothing, or where it is nothing else."""
-    kinds = schema.get("type") if isinstance(schema, Mapping) else None
-    kinds = [kinds] if isinstance(kinds, str) else kinds if isinstance(kinds, list) else ["string"]
-    if "string" in kinds and not ("null" in kinds and text.strip() == "null"):
-        return text
+def _value(text: str, kinds: frozenset[str]) -> Any:
+    """A value by the types that its schema allows.
+
+    Where a string is allowed it is one, unless it is `null`, or the JSON of a list or object where these are allowed,
+    too. Otherwise it is JSON, and a string if it is nothing else.
+    """
     literal = text.strip()
-    if literal in ("True", "False", "None"):  # written by templates in Python's manner, and so by models
-        return {"True": True, "False": False, "None": None}[literal]
+    if "string" in kinds:
+        if literal == "null" and "null" in kinds:
+            return None
+        if BRACKETS.get(literal[:1]) not in kinds:
+            return text
+    elif literal in _PYTHON:
+        return _PYTHON[literal]
     try:
         return whole(literal)[0]
     except MalformedCall:
         return text
 
 
+_MEMBERS = Members(
+    head=re.compile(r"(?P<name>[^>]*)>"),
+    extent=lambda: MarkerExtent("</parameter>", quote=None),
+    read=_member,
+)
+
 QWEN_XML = ToolDialect(
     "qwen-xml",
-    read=read,
+    read=reader(_MEMBERS),
     extent=lambda: MarkerExtent("</function>", quote=None),
     opens=("<function=",),
     quiet=("<tool_call>", "</tool_call>"),
+    members=_MEMBERS,
 )

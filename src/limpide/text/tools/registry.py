@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -15,6 +16,7 @@ from limpide.text.tools.harmony import HARMONY
 from limpide.text.tools.hermes import HERMES
 from limpide.text.tools.llama import LLAMA
 from limpide.text.tools.mistral import MISTRAL
+from limpide.text.tools.prompted import PROMPTED
 from limpide.text.tools.qwen_xml import QWEN_XML
 
 _SIGNS: Final[tuple[tuple[ToolDialect, tuple[str, ...]], ...]] = (
@@ -26,8 +28,12 @@ _SIGNS: Final[tuple[tuple[ToolDialect, tuple[str, ...]], ...]] = (
     (QWEN_XML, ("<function=", "<parameter=")),
     (HERMES, ("<tool_call>", '"arguments')),
     (LLAMA, ('"parameters": ', "<|eot")),
+    (PROMPTED, ()),
 )
 """What all stands in the templates of a dialect's models; the first row that fits counts."""
+
+_PLACE: Final = re.compile(r"\b(?:xml_)?tools\b")
+"""Without such a variable a template has no place for tools."""
 
 TOOL_DIALECTS: Final[Mapping[str, ToolDialect]] = MappingProxyType({dialect.name: dialect for dialect, _ in _SIGNS})
 
@@ -40,7 +46,12 @@ def tool_dialect_for(name: str) -> ToolDialect:
         raise InvalidParameter("tool dialect", name, ", ".join(TOOL_DIALECTS)) from None
 
 
-def detect_tool_dialect(template_source: str | None) -> ToolDialect | None:
-    """Dialect in which a model calls tools, read from its chat template; None if it knows of no calls."""
+def detect_tool_dialect(template_source: str | None) -> ToolDialect:
+    """Dialect in which a model calls tools, read from its chat template: `prompted` if it knows of no calls."""
     source = template_source or ""
-    return next((dialect for dialect, signs in _SIGNS if all(sign in source for sign in signs)), None)
+    return next(dialect for dialect, signs in _SIGNS if _speaks(dialect, signs, source))
+
+
+def _speaks(dialect: ToolDialect, signs: Sequence[str], source: str) -> bool:
+    shown = dialect.describe is not None or _PLACE.search(source) is not None
+    return shown and all(sign in source for sign in signs)

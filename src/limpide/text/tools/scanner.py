@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from limpide.core.messages import Tool
 from limpide.text.markers import held_suffix
-from limpide.text.tools.arguments import ArgumentStream
+from limpide.text.tools.arguments import ArgumentStream, CallStream
 from limpide.text.tools.base import CallArguments, CallBegun, MalformedCall, ReadCall, ToolDialect
 from limpide.text.tools.json_calls import arguments_of, whole
+from limpide.text.tools.members import MemberStream
 
 MAX_UNIT: Final = 1 << 20
 """Characters after which a call that does not end is text."""
@@ -33,10 +34,13 @@ Piece = str | CallBegun | CallArguments | ReadCall
 class _Unit:
     """A call that is being written."""
 
-    def __init__(self, dialect: ToolDialect, opening: str, tools: Container[str]) -> None:
+    def __init__(self, dialect: ToolDialect, opening: str, tools: Mapping[str, Tool]) -> None:
         self.opening = opening
         self.extent = dialect.extent()
-        self.stream = ArgumentStream(dialect, tools, self.extent.ends)
+        ends, members = self.extent.ends, dialect.members
+        self.stream: CallStream = (
+            MemberStream(members, tools, ends) if members else ArgumentStream(dialect, tools, ends)
+        )
         self.complete = False
         """Whether its end was found."""
         self._parts: list[str] = []
@@ -69,10 +73,10 @@ class _Unit:
 class ToolScanner:
     """Tells calls from text. What comes out does not depend on how the text is cut into pieces.
 
-    Where arguments are JSON they come out while they are written (see ArgumentStream); a call that then turns out to be
-    malformed keeps what was said of it, and is named in `broken`. Other calls come out whole, when their end is there
-    and they could be read: so one that is malformed was never announced, and is text like any other. White space and
-    structure beside a call are not shown.
+    Arguments come out while they are written, those that are JSON character by character (see ArgumentStream), others
+    one by one (see MemberStream); a call that then turns out to be malformed keeps what was said of it, and is named in
+    `broken`. Where nothing was said before its end a call comes out whole, if it can be read, and is text if it can't.
+    White space and structure beside a call are not shown.
     """
 
     def __init__(self, dialect: ToolDialect, tools: Iterable[Tool]) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from limpide.core.errors import InvalidShape
-from limpide.text.grammar.lark import Lark
+from limpide.text.grammar.lark import Lark, escaped
+from limpide.text.tools.branches import SAID, SHARED, branches, kind_of
+from limpide.text.tools.qwen_xml import BRACKETS
 
 _END: Final = "\n</parameter>"
-_BARE_KEYWORDS: Final = frozenset(
-    ("type", "title", "description", "default", "examples", "enum", "const", "nullable", "minLength", "maxLength")
-)
+_MARKERS_BEFORE_THE_END: Final = r"(?s:.*)<\/(parameter|function)>(?s:.+)"
+_BARE_KEYWORDS: Final = SAID | {"type", "const", "minLength", "maxLength"}
 """What of a string's schema can be kept where it has no quotes."""
 
 
@@ -33,7 +33,7 @@ def xml_parameters(lark: Lark, schema: Mapping[str, Any]) -> str:
             f"arguments can't be enforced in the tool dialect qwen-xml: {', '.join(surplus or missing)[:200]}",
             expected="an object with `properties`, all of `required` among them",
         )
-    shared = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
+    shared = {key: schema[key] for key in SHARED if key in schema}
     written = []
     for key, each in properties.items():
         one = f"{lark.plain(f'{chr(10)}<parameter={key}>{chr(10)}')} {_value(lark, key, each, shared)}"
@@ -44,34 +44,37 @@ def xml_parameters(lark: Lark, schema: Mapping[str, Any]) -> str:
 _OBJECT_KEYWORDS: Final = frozenset(
     (
         *("type", "properties", "required", "additionalProperties", "$defs", "definitions"),
-        *("title", "description", "examples", "default"),
+        *SAID,
     )
 )
 
 
 def _value(lark: Lark, key: str, schema: Any, shared: Mapping[str, Any]) -> str:
-    kinds = schema.get("type") if isinstance(schema, Mapping) else None
-    kinds = [kinds] if isinstance(kinds, str) else kinds if isinstance(kinds, list) else ["string"]
+    """A value as the dialect's reader will understand it: where a string may stand, a number would be one, too."""
+    parts = branches(schema, shared)
+    kinds = {kind_of(part) for part in parts}
     if "string" not in kinds:
         return f"{lark.json({**schema, **shared})} {lark.text(_END)}"
-    allowed = _allowed(schema)
-    surplus = sorted(set(schema) - _BARE_KEYWORDS) if isinstance(schema, Mapping) else []
-    if surplus or (allowed is not None and not all(isinstance(each, str) for each in allowed)):
+    alternatives = []
+    for part in parts:
+        if kind_of(part) == "string":
+            alternatives.append(_bare(lark, key, part, kinds))
+        elif kind_of(part) in ("null", "array", "object"):
+            alternatives.append(f"{lark.json({**part, **shared})} {lark.text(_END)}")
+    return lark.any_of(alternatives)
+
+
+def _bare(lark: Lark, key: str, schema: Mapping[str, Any], kinds: Collection[str]) -> str:
+    surplus = sorted(set(schema) - _BARE_KEYWORDS)
+    if surplus:
         raise InvalidShape(
             f"the parameter {key[:100]!r} can't be enforced in the tool dialect qwen-xml, where strings stand bare: "
-            f"{', '.join(surplus)[:200] or 'its values are not all strings'}",
-            expected="a type, and for strings at most `enum` and lengths",
+            f"{', '.join(surplus)[:200]}",
+            expected="for strings at most `enum` and lengths",
         )
-    if allowed is None:
-        lengths = schema if isinstance(schema, Mapping) else {}
-        return lark.until(_END, low=lengths.get("minLength", 0), high=lengths.get("maxLength"))
-    return f"{lark.any_of([lark.plain(each) for each in allowed])} {lark.text(_END)}"
-
-
-def _allowed(schema: Any) -> list[Any] | None:
-    if not isinstance(schema, Mapping):
-        return None
     if "const" in schema:
-        return [schema["const"]]
-    values = schema.get("enum")
-    return json.loads(json.dumps(values)) if isinstance(values, list) else None
+        return f"{lark.plain(schema['const'])} {lark.text(_END)}"
+    unlike = [_MARKERS_BEFORE_THE_END]
+    if brackets := "".join(bracket for bracket, kind in BRACKETS.items() if kind in kinds):
+        unlike.append(rf"\s*[{escaped(brackets)}](?s:.*)")
+    return lark.until(_END, low=schema.get("minLength", 0), high=schema.get("maxLength"), unlike=unlike)
