@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def test_tools_and_their_results(fake_host: Any, serve: Callable[..., httpx.Clie
 
     def reply(prompt: str) -> str:
         prompts.append(prompt)
-        return CALL if "<|tool|>" not in prompt else REPLY
+        return REPLY if "blue" in prompt else CALL
 
     with client_of(serve(fake_host(reply, thinking=THOUGHT)).base_url) as client:
         asked: Any = {"model": "fake", "max_tokens": 500, "tools": [LOOK], "thinking": ON, "extra_body": {"seed": 1}}
@@ -94,7 +95,7 @@ def test_tools_and_their_results(fake_host: Any, serve: Callable[..., httpx.Clie
         history = [*HELLO, message.to_param(), {"role": "user", "content": [result]}]
         answer: Any = client.messages.create(**asked, messages=history).content[-1]
         assert answer.text == REPLY
-        assert "<|tool|>Error: blue<|end|>" in prompts[-1]
+        assert prompts[-1].endswith("Error: blue")
         assert '<tool_call>{"name": "look", "arguments": ' in prompts[-1]
 
 
@@ -225,18 +226,25 @@ def test_an_error_in_the_middle_of_a_stream(fake_host: Any, serve: Callable[...,
 
 
 def test_frames_have_names_and_silence_has_pings(fake_host: Any, serve: Callable[..., httpx.Client]) -> None:
-    http = serve(fake_host("yes" * 50), ServerSettings(ping_seconds=0.001))
+    pinged = threading.Event()
+
+    def reply(prompt: str) -> str:
+        assert pinged.wait(30)
+        return REPLY
+
+    http = serve(fake_host(reply), ServerSettings(ping_seconds=0.01))
     body = {"max_tokens": 200, "messages": HELLO, "stream": True}
-    frames = http.post("/v1/messages", json=body, headers={"anthropic-version": "2023-06-01"}).text.split("\n\n")
-    assert frames.pop() == ""
     names = []
-    for each in frames:
-        name, data = each.split("\n")
-        assert name == "event: " + json.loads(data.removeprefix("data: "))["type"]
-        names.append(name)
-    assert names[0] == "event: message_start"
-    assert names[-1] == "event: message_stop"
-    assert "event: ping" in names
+    with http.stream("POST", "/v1/messages", json=body, headers={"anthropic-version": "2023-06-01"}) as answer:
+        lines = answer.iter_lines()
+        for name, data, blank in zip(lines, lines, lines, strict=True):
+            assert blank == ""
+            assert name == "event: " + json.loads(data.removeprefix("data: "))["type"]
+            names.append(name.removeprefix("event: "))
+            if names[-1] == "ping":
+                pinged.set()
+    assert names[:2] == ["message_start", "ping"]
+    assert names[-2:] == ["message_delta", "message_stop"]
 
 
 def test_many_at_once_with_the_async_client(fake_host: Any, serve: Callable[..., httpx.Client]) -> None:
