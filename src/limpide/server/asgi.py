@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["ASGIApp", "HttpMiddleware", "Receive", "Scope", "Send", "client_of", "headers_of"]
+from limpide.core.hosting import Caller
+
+__all__ = [
+    "INTERNAL",
+    "ASGIApp",
+    "HttpMiddleware",
+    "Receive",
+    "Scope",
+    "Send",
+    "client_of",
+    "headers_of",
+    "internal_caller",
+]
 
 
 class HttpMiddleware:
@@ -22,6 +34,16 @@ class HttpMiddleware:
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         raise NotImplementedError
+
+
+INTERNAL = "limpide.caller"
+"""Key of a scope that the server made itself: on whose behalf. Nothing that comes over a socket can set it."""
+
+
+def internal_caller(scope: Scope) -> Caller | None:
+    """On whose behalf the server asks itself; None for a request from outside."""
+    caller = scope.get(INTERNAL)
+    return caller if isinstance(caller, Caller) else None
 
 
 def headers_of(scope: Scope, name: bytes) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from limpide.core.hosting import ANYBODY, Caller, Host
+from limpide.server.asgi import internal_caller
 from limpide.server.running import RunningAnswers
 from limpide.server.settings import ServerSettings
 
@@ -23,8 +24,8 @@ def settings_of(request: Request) -> ServerSettings:
 
 def caller_of(request: Request) -> Caller:
     """On whose behalf to compute; anybody, where no key tells."""
-    caller: Caller = getattr(request.state, "caller", ANYBODY)
-    return caller
+    found: Caller = getattr(request.state, "caller", ANYBODY)
+    return internal_caller(request.scope) or found
 
 
 def answers_of(request: Request) -> RunningAnswers:

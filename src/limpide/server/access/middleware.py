@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from limpide.core.errors import LimpideError
 from limpide.core.hosting import Caller
+from limpide.server.access.key import Key
 from limpide.server.access.keyring import Keyring
-from limpide.server.asgi import ASGIApp, HttpMiddleware, Receive, Scope, Send, client_of, headers_of
+from limpide.server.asgi import ASGIApp, HttpMiddleware, Receive, Scope, Send, client_of, headers_of, internal_caller
 from limpide.server.record import current_record
 from limpide.server.refusals import refuse
 
@@ -24,6 +25,10 @@ class RequestAccess(HttpMiddleware):
         if scope["path"] in OPEN:
             await self._app(scope, receive, send)
             return
+        if internal := internal_caller(scope):
+            _note(internal, None)
+            await self._app(scope, receive, send)
+            return
         try:
             key = self._keyring.identify(presented_keys(scope))
             if key is not None:
@@ -33,13 +38,17 @@ class RequestAccess(HttpMiddleware):
             return
         caller = Caller(client_of(scope) if key is None else key.client)
         scope.setdefault("state", {})["caller"] = caller
-        if record := current_record():
-            record.caller, record.key = caller.client, key.name if key else None
+        _note(caller, key)
         try:
             await self._app(scope, receive, send)
         finally:
             if key is not None:
                 self._keyring.allowances.give_back(key)
+
+
+def _note(caller: Caller, key: Key | None) -> None:
+    if record := current_record():
+        record.caller, record.key = caller.client, key.name if key else None
 
 
 def presented_keys(scope: Scope) -> list[str]:

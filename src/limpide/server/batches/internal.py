@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from limpide.core.hosting import Caller
+from limpide.server.asgi import INTERNAL
 from limpide.server.ids import new_id
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class InternalReply:
 
 
 class InternalCalls:
-    """Calls an application. The caller is set beforehand, so no key is asked for and none of its limits is used up."""
+    """Calls an application. The caller is known beforehand: no key is asked for, and its rate of requests stays."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -82,5 +83,5 @@ def _scope(path: str, body: bytes, caller: Caller, request_id: str) -> dict[str,
         ],
         "client": None,
         "server": None,
-        "state": {"caller": caller},
+        INTERNAL: caller,
     }
