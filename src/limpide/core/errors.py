@@ -235,3 +235,6 @@ class Overloaded(LimpideError):
 
 class InvalidShape(BadRequest):
     """A schema, expression or grammar for the answer is not valid, can't be enforced, or costs too much."""
+
+    parameter: str = "shape"
+    """What of the request has it: `shape` or `tools`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -18,7 +18,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
-from limpide.core.errors import ContextExceeded, InvalidParameter, InvalidText, LimpideError, NotFound, UnknownModel
+from limpide.core.errors import (
+    ContextExceeded,
+    InvalidParameter,
+    InvalidShape,
+    InvalidText,
+    LimpideError,
+    NotFound,
+    UnknownModel,
+)
 from limpide.server.invalid import describe_invalid
 from limpide.server.record import current_record
 
@@ -35,6 +43,8 @@ _CODES: dict[type[LimpideError], str] = {
     UnknownModel: "model_not_found",
     NotFound: "not_found",
 }
+_FIELDS = {"shape": "response_format", "logit_bias token": "logit_bias", "prompt token": "prompt"}
+"""What the models call a parameter, to the field that it came in."""
 _SECONDS_TO_RETRY = 5
 CLIENT_LEFT = 499
 """Nobody reads it but the log."""
@@ -73,7 +83,8 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, LimpideError):
         status = error.http_status
         slug = error.slug.replace("-", "_")
-        param = error.parameter if isinstance(error, InvalidParameter) else None
+        param = error.parameter if isinstance(error, InvalidParameter | InvalidShape) else None
+        param = _FIELDS.get(param, param) if param else None
         return Problem(status, str(error), _type(status), _CODES.get(type(error), slug), param, _headers(status, error))
     if isinstance(error, RequestValidationError):
         return _invalid(error)
@@ -85,9 +96,17 @@ def problem_of(error: Exception) -> Problem:
     return Problem(500, "something went wrong inside Limpide; the server's log says what", "server_error", "internal")
 
 
+FIELDS: dict[str, Mapping[str, str]] = {
+    "/v1/responses": {"response_format": "text.format", "max_tokens": "max_output_tokens"}
+}
+"""Beginning of a path to what its dialect calls fields."""
+
+
 def error_response(error: Exception, path: str) -> Response:
     """The whole answer to a request on `path` that failed; for middlewares, which no handler of the app surrounds."""
     problem = problem_of(error)
+    names = next((names for prefix, names in FIELDS.items() if path.startswith(prefix)), {})
+    problem = replace(problem, param=names.get(problem.param or "", problem.param))
     return JSONResponse(form_for(path)(problem), problem.status, headers=dict(problem.headers or {}))
 
 

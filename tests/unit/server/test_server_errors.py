@@ -16,6 +16,7 @@ from limpide.core.errors import (
     ContextExceeded,
     EngineStopped,
     InvalidParameter,
+    InvalidShape,
     LimpideError,
     Overloaded,
     ThinkingUnsupported,
@@ -50,6 +51,7 @@ def answered(client: TestClient, error: Exception, path: str = "/x") -> httpx.Re
     [
         (ContextExceeded(9000, 8192), 400, "invalid_request_error", "context_length_exceeded", None),
         (InvalidParameter("n", 0, "1"), 400, "invalid_request_error", "invalid_parameter", "n"),
+        (InvalidShape("no schema"), 400, "invalid_request_error", "invalid_shape", "response_format"),
         (ThinkingUnsupported("no"), 400, "invalid_request_error", "thinking_unsupported", None),
         (UnknownModel("who?"), 404, "invalid_request_error", "model_not_found", None),
         (EngineStopped("gone"), 503, "overloaded_error", "engine_stopped", None),
@@ -63,6 +65,15 @@ def test_errors_of_ours(
     assert answer.status_code == status
     assert answer.json() == {"error": {"message": str(error), "type": kind, "param": param, "code": code}}
     assert ("retry-after" in answer.headers) == (status == 503)
+
+
+def test_each_dialect_has_its_own_names_of_fields(raising: TestClient) -> None:
+    shape, limit = InvalidShape("no schema"), InvalidParameter("max_tokens", 0, "1")
+    for path, names in (
+        ("/v1/chat", ["response_format", "max_tokens"]),
+        ("/v1/responses", ["text.format", "max_output_tokens"]),
+    ):
+        assert [answered(raising, error, path).json()["error"]["param"] for error in (shape, limit)] == names
 
 
 def test_too_long_names_both_numbers(raising: TestClient) -> None:

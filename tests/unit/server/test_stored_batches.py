@@ -43,6 +43,10 @@ def results(client: openai.OpenAI, file_id: str | None) -> list[Any]:
     return [] if file_id is None else [json.loads(each) for each in client.files.content(file_id).text.splitlines()]
 
 
+def deep(levels: int) -> list[Any]:
+    return [deep(levels - 1)] if levels else []
+
+
 @pytest.fixture
 def client(fake_host: Any, serve: Any) -> openai.OpenAI:
     http = serve(fake_host(lambda before: before[-20:]))
@@ -88,6 +92,7 @@ def test_every_endpoint(client: openai.OpenAI, endpoint: str, body: dict[str, An
     [
         ("not json", "invalid_value", None),
         ({**line(1), "method": "GET"}, "invalid_value", "method"),
+        (line(1, tools=deep(70)), "invalid_json_line", None),
         ({**line(1), "url": "/v1/embeddings"}, "mismatched_url", "url"),
         (line(0), "duplicate_custom_id", "custom_id"),
         ({"custom_id": "x"}, "missing_required_parameter", None),

@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from limpide.core.errors import BadRequest
 from limpide.server.batches.kinds import BODIES
 from limpide.server.invalid import describe_invalid
+from limpide.server.json_scan import check_json
 from limpide.server.store import Line
 from limpide.server.wire.base import Ask, JsonData
 
@@ -95,8 +97,12 @@ class LineReader:
 
     def _check(self, data: bytes) -> str:
         try:
+            check_json(data)  # before anything parses it
             value = json.loads(data)
-        except (ValueError, RecursionError) as error:
+        except BadRequest as error:
+            self._fault(str(error), "invalid_json_line")
+            return ""
+        except ValueError as error:
             self._fault(f"not JSON: {error}", "invalid_json_line")
             return ""
         try:

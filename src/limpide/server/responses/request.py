@@ -15,6 +15,7 @@ from limpide.core.receipt import Outcome
 from limpide.core.sampling import Sampling
 from limpide.core.shape import JsonObject, JsonSchema, Shape, ToolChoice
 from limpide.core.thinking import Thinking
+from limpide.server.limits import check_schema
 from limpide.server.responses.conversation import messages_of
 from limpide.server.wire.responses import (
     FunctionChoice,
@@ -79,6 +80,8 @@ def _sampling(asked: ResponseRequest) -> Sampling:
 
 def _tools(asked: ResponseRequest) -> tuple[Tool, ...]:
     check_names([tool.name for tool in asked.tools or ()])
+    for tool in asked.tools or ():
+        check_schema(tool.parameters)
     return tuple(Tool(tool.name, tool.description or "", tool.parameters or {}) for tool in asked.tools or ())
 
 
@@ -102,6 +105,7 @@ def _shape(asked: ResponseRequest) -> Shape | None:
         case JsonObjectForm():
             return JsonObject()
         case JsonSchemaForm(schema_=schema, name=name):
+            check_schema(schema)
             return JsonSchema(schema, name)
         case _:
             return None

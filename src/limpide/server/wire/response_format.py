@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 
 from limpide.core.receipt import Outcome
 from limpide.core.shape import Grammar, JsonObject, JsonSchema, Regex, Shape
+from limpide.server.limits import check_schema
 from limpide.server.wire.base import Ask, JsonData
 
 MAX_PATTERN = 1 << 16
@@ -62,13 +63,14 @@ ResponseFormat = Annotated[
 
 
 def read_format(form: ResponseFormat | None) -> Shape | None:
-    """The form as the engine enforces it; None is any text."""
+    """The form as the engine enforces it; None is any text. Raises RequestTooLarge."""
     match form:
         case None | TextFormat():
             return None
         case JsonObjectFormat():
             return JsonObject()
         case JsonSchemaFormat():
+            check_schema(form.json_schema.schema_)
             return JsonSchema(form.json_schema.schema_, form.json_schema.name)
         case RegexFormat():
             return Regex(form.pattern)

@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 from limpide.core.errors import InvalidParameter
 from limpide.core.messages import Tool
 from limpide.core.shape import ToolChoice
+from limpide.server.limits import check_schema
 from limpide.server.wire.base import Ask, JsonData
 
 MAX_TOOLS = 128
@@ -51,7 +52,7 @@ Choice = Literal["auto", "none", "required"] | ToolNamed
 
 
 def read_tools(tools: Sequence[ToolOffered] | None) -> tuple[Tool, ...]:
-    """Tools as the models take them. Raises InvalidParameter if two have the same name."""
+    """Tools as the models take them. Raises InvalidParameter if two have the same name, RequestTooLarge."""
     read = tuple(_tool(tool.function) for tool in tools or ())
     check_names([tool.name for tool in read])
     return read
@@ -78,4 +79,5 @@ def read_choice(choice: Choice | None, tools: Sequence[ToolOffered] | None, para
 
 
 def _tool(function: FunctionOffered) -> Tool:
+    check_schema(function.parameters)
     return Tool(function.name, function.description or "", function.parameters or {})

@@ -134,6 +134,7 @@ def _enforced(lark: Lark, tool: Tool, offered: Offered, notes: list[str]) -> Too
         CALL_SYNTAX[offered.dialect.name].calls(Lark(lark.split), [checked], False)
     except InvalidShape as error:
         if strict:
+            error.parameter = "tools"
             raise
         notes.append(f"{error.what}, so any arguments are accepted")
         return replace(tool, parameters=ANY_OBJECT)

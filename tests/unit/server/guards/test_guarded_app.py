@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+import openai
 import pytest
 from fastapi import FastAPI, Request
 from opentelemetry.sdk.trace import TracerProvider
@@ -19,6 +20,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client.parser import text_string_to_metric_families
 
 from limpide.core.errors import InvalidParameter
+from limpide.core.hosting import Caller
 from limpide.server.access import Key, KeyStore, Used
 from limpide.server.app import create_app
 from limpide.server.guards import Guards
@@ -93,7 +95,6 @@ def test_who_leaves_early_pays_too(fake_host: MakeHost, store: KeyStore, make_ke
     host = fake_host("word " * 2000)
 
     async def scenario() -> Used:
-        from limpide.core.hosting import Caller
         from limpide.core.messages import Message
         from limpide.core.ports import ChatRequest
         from limpide.server.access import Keyring
@@ -116,6 +117,36 @@ def test_who_leaves_early_pays_too(fake_host: MakeHost, store: KeyStore, make_ke
     assert used.requests == 1
     assert used.prompt > 0
     assert 3 <= used.answer < 2000
+
+
+def test_a_batch_is_its_owners_in_idle_hours(
+    fake_host: MakeHost, serve: Any, store: KeyStore, make_key: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lines pass the guards without a key, are charged to whoever made it, and wait for everybody else."""
+    text, key = make_key(concurrent=2)
+    other, _ = make_key("other")
+    host = fake_host("yes")
+    [engine] = host.engines
+    submit, callers = engine.submit, []
+
+    def noted(request: Any) -> Any:
+        callers.append(request.caller)
+        return submit(request)
+
+    monkeypatch.setattr(engine, "submit", noted)
+    url = serve(host, guard=Guards(keys=store, require_keys=True)).base_url
+    client = openai.OpenAI(base_url=f"{url}/v1", api_key=text, max_retries=0)
+    lines = [{"custom_id": n, "method": "POST", "url": "/v1/chat/completions", "body": chat()} for n in "abcde"]
+    file = client.files.create(file=("in", "\n".join(map(json.dumps, lines)).encode()), purpose="batch")
+    batch = client.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+    while batch.status != "completed":
+        batch = client.batches.retrieve(batch.id)
+        assert batch.status in ("validating", "in_progress", "finalizing", "completed")
+    assert batch.request_counts.completed == 5  # type: ignore[union-attr]
+    assert callers == [Caller(key.client, idle=True)] * 5
+    assert store.used(key.id).requests == 5
+    with pytest.raises(openai.NotFoundError):
+        openai.OpenAI(base_url=f"{url}/v1", api_key=other, max_retries=0).batches.retrieve(batch.id)
 
 
 def test_limits_of_a_key_at_the_model(fake_host: MakeHost, store: KeyStore, make_key: Make) -> None:
