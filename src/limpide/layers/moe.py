@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from limpide.core.errors import InvalidParameter
+from limpide.kernels.buffers import Buffers
+from limpide.layers import expert_kernels
+from limpide.layers.expert_kernels import ExpertKernels
 from limpide.layers.linear import Linear, products
 from limpide.layers.mlp import MLP, neurons_of
 from limpide.layers.norm import make_norm
@@ -36,7 +39,7 @@ class MoE(nn.Module):
         taps = step.taps
         routing = self._route(x if routed is None else routed, taps)
         weigh_input = self.spec.router.weight_on == "input"
-        outputs = self.experts(x, routing.experts, routing.weights if weigh_input else None)
+        outputs = self.experts(x, routing.experts, routing.weights if weigh_input else None, step.buffers)
         if taps is not None:
             outputs = taps(self._tap + "outputs", outputs)
         mixed = _mix(outputs, None if weigh_input else routing.weights)
@@ -108,6 +111,8 @@ class Experts(nn.Module):
         self.up = Stacked(weights.at("up"), bias=spec.bias)
         self.down = Stacked(weights.at("down"), bias=spec.bias)
         self._neurons = neurons_of(spec)
+        seen = [None if stack is None else stack.seen_by_kernels() for stack in (self.gate, self.up, self.down)]
+        self._kernels = ExpertKernels.of(spec, *seen)
 
     @property
     def nbytes(self) -> int:
@@ -115,11 +120,15 @@ class Experts(nn.Module):
         stacks = [stack for stack in (self.gate, self.up, self.down) if stack is not None]
         return sum(stack.weight.nbytes + (0 if stack.bias is None else stack.bias.nbytes) for stack in stacks)
 
-    def forward(self, x: Tensor, experts: Tensor, weights: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, experts: Tensor, weights: Tensor | None = None, buffers: Buffers | None = None
+    ) -> Tensor:
         """Each token's results by its chosen `experts` [T, chosen]: x [T, hidden] to [T, chosen, hidden].
 
-        `weights` [T, chosen] multiply what an expert reads.
+        `weights` [T, chosen] multiply what an expert reads. `buffers` are the kernels' to use.
         """
+        if self._kernels is not None and not (torch.is_grad_enabled() and x.requires_grad):
+            return self._kernels(x.contiguous(), experts, weights, buffers or Buffers())
         num_tokens, num_chosen = experts.shape
         order = experts.flatten().argsort(stable=True)
         results, start = [], 0
@@ -154,6 +163,10 @@ class Stacked(nn.Module):
     def matrix(self, expert: int) -> Weight:
         """One expert's [out, in]."""
         return self.weight[expert] if isinstance(self.weight, Tensor) else self.weight.matrix(expert)
+
+    def seen_by_kernels(self) -> expert_kernels.Stacked | None:
+        """The kernels' view of it, if they can multiply from it."""
+        return expert_kernels.Stacked.of(self.weight, self.bias)
 
     def vector(self, expert: int) -> Tensor | None:
         """One expert's bias [out]."""
