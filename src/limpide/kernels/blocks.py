@@ -95,8 +95,13 @@ class Tile:
         return self._gather(at, simd._I32)
 
     def one_byte(self, at: int) -> Value:
-        """A byte of each row, as int32."""
-        return self.builder.zext(self._gather(at, simd._I8), simd._I32X8)
+        """A byte of each row, as int32. Put together as a number: inserting bytes would keep the shuffling unit busy."""
+        builder = self.builder
+        word = ir.Constant(simd._I64, 0)
+        for lane, row in enumerate(self._rows):
+            byte = builder.zext(self._load(row, at, simd._I8), simd._I64)
+            word = builder.or_(word, builder.shl(byte, ir.Constant(simd._I64, 8 * lane)))
+        return builder.zext(builder.bitcast(word, ir.VectorType(simd._I8, TILE)), simd._I32X8)
 
     def _gather(self, at: int, kind: ir.Type) -> Value:
         vector = ir.Constant(ir.VectorType(kind, TILE), ir.Undefined)
