@@ -95,7 +95,7 @@ class Tile:
         return self._gather(at, simd._I32)
 
     def one_byte(self, at: int) -> Value:
-        """A byte of each row, as int32. Put together as a number: inserting bytes would keep the shuffling unit busy."""
+        """A byte of each row, as int32. Put together as one number: inserting bytes would keep shuffles waiting."""
         builder = self.builder
         word = ir.Constant(simd._I64, 0)
         for lane, row in enumerate(self._rows):
