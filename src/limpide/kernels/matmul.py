@@ -131,6 +131,21 @@ def put_biases(outs: Sequence[Tensor], biases: Sequence[Tensor], *, add: bool = 
     call(kernel("biases.repeat", "add" if add else "write"), arguments, threads=threads)
 
 
+def multiply_dense(x: Tensor, weight: Tensor) -> Tensor:
+    """x [rows, columns] times the transpose of a small float32 matrix [n, columns]; columns a multiple of 32.
+
+    The result of a row does not depend on the other rows.
+    """
+    rows, columns = x.shape
+    y = torch.empty(rows, weight.shape[0])
+    call(
+        kernel("dense.multiply"),
+        [0, rows, columns, x.data_ptr(), 4 * x.stride(0), weight.data_ptr(), weight.shape[0], y.data_ptr()],
+        threads=1 if rows * weight.numel() < SPLIT_PRODUCTS else None,
+    )
+    return y
+
+
 def norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     """x / sqrt(mean(x**2) + epsilon) * weight; x [rows, columns], columns a multiple of 32, rows contiguous."""
     y = torch.empty_like(x)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from limpide.core.errors import InvalidParameter
+from limpide.kernels import matmul
 from limpide.kernels.buffers import Buffers
 from limpide.layers import expert_kernels
 from limpide.layers.expert_kernels import ExpertKernels
@@ -28,8 +29,8 @@ class MoE(nn.Module):
     def __init__(self, spec: MoESpec, weights: Weights, layer: int) -> None:
         super().__init__()
         self.spec = spec
-        self.router = Router(spec.router, weights.at("router"))
         self.experts = Experts(spec.expert, weights.at("experts"))
+        self.router = Router(spec.router, weights.at("router"), by_kernels=self.experts.by_kernels)
         self.shared = MLP(spec.shared, weights.at("shared"), layer) if spec.shared is not None else None
         self.shared_gate = Linear(weights.at("shared_gate")) if spec.shared_gate else None
         self._tap = f"blocks.{layer}.moe."
@@ -84,9 +85,10 @@ class ExpertsBeside(nn.Module):
 class Router(nn.Module):
     """The matrix that scores experts. It is small and decides much, so it is float32 however it is stored."""
 
-    def __init__(self, spec: RouterSpec, weights: Weights) -> None:
+    def __init__(self, spec: RouterSpec, weights: Weights, *, by_kernels: bool) -> None:
         super().__init__()
         self.spec = spec
+        self._by_kernels = by_kernels
         self.weight = _frozen(weights.expanded("weight"))
         self.bias = _frozen(weights.vector("bias")) if spec.bias else None
         self.choice_bias = _frozen(weights.vector("choice_bias")) if spec.choice_bias else None
@@ -99,7 +101,10 @@ class Router(nn.Module):
             x = self.norm(x)
         if self.spec.input_scale != 1.0:
             x = x * self.spec.input_scale
-        return products(x, [self.weight], [self.bias])[0]
+        if not self._by_kernels or torch.is_grad_enabled() or x.shape[1] % 32:
+            return products(x, [self.weight], [self.bias])[0]
+        logits = matmul.multiply_dense(x.contiguous(), self.weight)
+        return logits if self.bias is None else logits + self.bias
 
 
 class Experts(nn.Module):
@@ -115,6 +120,11 @@ class Experts(nn.Module):
         self._kernels = ExpertKernels.of(spec, *seen)
 
     @property
+    def by_kernels(self) -> bool:
+        """Whether kernels multiply from them, unless gradients are wanted."""
+        return self._kernels is not None
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all experts as they are held."""
         stacks = [stack for stack in (self.gate, self.up, self.down) if stack is not None]
@@ -127,7 +137,7 @@ class Experts(nn.Module):
 
         `weights` [T, chosen] multiply what an expert reads. `buffers` are the kernels' to use.
         """
-        if self._kernels is not None and not (torch.is_grad_enabled() and x.requires_grad):
+        if self._kernels is not None and not torch.is_grad_enabled():
             return self._kernels(x.contiguous(), experts, weights, buffers or Buffers())
         num_tokens, num_chosen = experts.shape
         order = experts.flatten().argsort(stable=True)

@@ -12,8 +12,8 @@ from torch import Tensor
 from limpide.kernels import library
 from limpide.kernels.buffers import Buffers
 from limpide.kernels.matmul import FEW
-from limpide.layers.moe import Experts
-from limpide.layers.spec import GateClamp, MLPSpec
+from limpide.layers.moe import Experts, Router
+from limpide.layers.spec import GateClamp, MLPSpec, RouterSpec
 from limpide.layers.weights import Weights
 from limpide.quant import Layout, QuantStack, QuantTensor, get_format
 
@@ -195,3 +195,17 @@ def test_alpha_and_limit_are_those_of_the_description() -> None:
             experts = Experts(replace(CLAMPED, clamp=clamp), Weights(made))
             expected = plainly(experts, x, chosen, None)
             assert (experts(x, chosen) - expected).norm() / expected.norm() < 8e-3
+
+
+def test_the_router_by_kernels_scores_each_token_alone_and_like_torch() -> None:
+    generator = torch.Generator().manual_seed(4)
+    weight, bias = torch.randn(37, 96, generator=generator), torch.randn(37, generator=generator)
+    weights = Weights({"weight": weight, "bias": bias})
+    router, plain = (Router(RouterSpec(37, 2, bias=True), weights, by_kernels=by) for by in (True, False))
+    x = torch.randn(40, 96, generator=generator)
+    with torch.inference_mode():
+        together = router(x)
+        torch.testing.assert_close(together, plain(x), rtol=1e-5, atol=1e-5)
+        assert torch.equal(torch.cat([router(row[None]) for row in x]), together)
+        assert not torch.equal(together, plain(x)), "two ways to add up"
+    assert torch.equal(router(x), plain(x)), "where gradients may be wanted, torch computes"
