@@ -17,7 +17,6 @@ import torch
 from limpide.hub.machine import measure_machine
 from limpide.kernels import matmul
 from limpide.kernels.arguments import record
-from limpide.kernels.buffers import Buffers
 from limpide.quant.registry import get_format
 
 
@@ -52,8 +51,7 @@ def make(name: str, height: int, columns: int, megabytes: int) -> list[matmul.Ma
 
 def line(name: str, matrices: list[matmul.Matrix], rows: int, rounds: int) -> str:
     columns, height = matrices[0].columns, matrices[0].rows
-    buffers = Buffers()
-    rounded = matmul.round_plain(torch.randn(rows, columns), buffers)
+    rounded = matmul.round_plain(torch.randn(rows, columns))
     out = torch.empty(rows, height)
     used = matrices if rows < 64 else matrices[: max(1, len(matrices) // 8)]
     best = float("inf")

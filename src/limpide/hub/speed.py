@@ -23,7 +23,7 @@ from limpide.core.receipt import Numerics
 from limpide.hub.machine import Machine
 from limpide.hub.shape import ModelShape
 
-KERNEL_TYPES = frozenset({"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"})
+KERNEL_TYPES = frozenset({"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "MXFP4"})
 """Stored types that the kernels multiply from."""
 
 _EXPERTS, _LATENT, _RECURRENT = "a mixture of experts", "latent attention", "recurrent layers"
@@ -97,7 +97,6 @@ EXPANDING = {
     "Q3_K": 0.056,
     "IQ4_NL": 0.048,
     "IQ4_XS": 0.037,
-    "MXFP4": 0.079,
 }
 """Bytes of float32 that torch makes of a type, as a share of the bandwidth."""
 EXPANDING_OTHERS = 0.055

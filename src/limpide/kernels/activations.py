@@ -11,7 +11,7 @@ import numpy as np
 
 from limpide.kernels import simd
 from limpide.kernels.fields import FINE
-from limpide.kernels.functions import argument, gelu_tanh, inline, mean_square_scale, silu
+from limpide.kernels.functions import argument, clamped_silu, gelu_tanh, inline, mean_square_scale, silu
 
 _ROWS_AT_ONCE = 8
 
@@ -75,7 +75,7 @@ def _round_rest(values, q, factors, scale):  # type: ignore[no-untyped-def]
 
 
 def round_rows(kind: str) -> Callable[[int], None]:
-    """Rows of float32 as bytes. `kind`: plain, norm, silu or gelu_tanh.
+    """Rows of float32 as bytes. `kind`: plain, norm, silu, gelu_tanh or clamped.
 
     A scale is a group's largest value over 127. A few groups with large values make most of the error that rounding
     brings into a product, so for these what rounding lost is kept in a second set of bytes, behind `padded` rows; the
@@ -84,14 +84,19 @@ def round_rows(kind: str) -> Callable[[int], None]:
     Arguments: ticket, thread, rows, columns, q, factors, x, bytes between rows of x; two that depend on the kind: for
     norm the weight and epsilon as the bits of a float32, for the gated kinds the rows that the activated ones are
     multiplied with and the bytes between them; padded; how much above its row's mean a group's squared scale has to be
-    for its rest to be kept, [rows] float32 (0: FINE for all); scratch for a row of float32, its size per thread.
+    for its rest to be kept, [rows] float32 (0: FINE for all); for clamped its alpha and its limit as the bits of
+    float32; scratch for a row of float32, its size per thread.
     """
-    norm, gated = kind == "norm", kind in {"silu", "gelu_tanh"}
+    norm, clamped = kind == "norm", kind == "clamped"
+    gated = clamped or kind in {"silu", "gelu_tanh"}
     activate = gelu_tanh if kind == "gelu_tanh" else silu
+    scratch = 14 if clamped else 12
 
     @inline
-    def load(x, other, factor):  # type: ignore[no-untyped-def]
+    def load(x, other, factor, limit):  # type: ignore[no-untyped-def]
         v = simd.load_f32x8(x)
+        if clamped:
+            return clamped_silu(v, simd.load_f32x8(other), factor, limit)
         if norm:
             return simd.mul(simd.mul(v, factor), simd.load_f32x8(other))
         if gated:
@@ -105,9 +110,12 @@ def round_rows(kind: str) -> Callable[[int], None]:
         stride, other = argument(arguments, 7), argument(arguments, 8)
         other_stride, padded = argument(arguments, 9), argument(arguments, 10)
         thresholds = argument(arguments, 11)
-        values = argument(arguments, 12) + thread * argument(arguments, 13)
+        values = argument(arguments, scratch) + thread * argument(arguments, scratch + 1)
         groups = columns // 32
         factor = simd.splat(np.float32(1))
+        clamp = factor
+        if clamped:
+            factor, clamp = simd.splat(simd.load_f32(arguments + 96)), simd.splat(simd.load_f32(arguments + 104))
         while True:
             first = simd.fetch_add(arguments, _ROWS_AT_ONCE)
             if first >= rows:
@@ -122,8 +130,10 @@ def round_rows(kind: str) -> Callable[[int], None]:
                 total = np.float32(0)
                 for g in range(groups):
                     at = 128 * g
-                    a, b = load(row + at, second + at, factor), load(row + at + 32, second + at + 32, factor)
-                    c, d = load(row + at + 64, second + at + 64, factor), load(row + at + 96, second + at + 96, factor)
+                    a = load(row + at, second + at, factor, clamp)
+                    b = load(row + at + 32, second + at + 32, factor, clamp)
+                    c = load(row + at + 64, second + at + 64, factor, clamp)
+                    d = load(row + at + 96, second + at + 96, factor, clamp)
                     simd.store_f32x8(values + at, a)
                     simd.store_f32x8(values + at + 32, b)
                     simd.store_f32x8(values + at + 64, c)

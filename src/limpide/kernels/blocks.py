@@ -15,6 +15,7 @@ from typing import Any
 from llvmlite import ir
 
 from limpide.kernels import simd
+from limpide.kernels.levels import TWICE_E2M1
 from limpide.kernels.tiles import TILE
 
 Value = Any
@@ -93,6 +94,15 @@ class Tile:
         """Four bytes of each row, as int32."""
         return self._gather(at, simd._I32)
 
+    def one_byte(self, at: int) -> Value:
+        """A byte of each row, as int32. Put together as one number: inserting bytes would keep shuffles waiting."""
+        builder = self.builder
+        word = ir.Constant(simd._I64, 0)
+        for lane, row in enumerate(self._rows):
+            byte = builder.zext(self._load(row, at, simd._I8), simd._I64)
+            word = builder.or_(word, builder.shl(byte, ir.Constant(simd._I64, 8 * lane)))
+        return builder.zext(builder.bitcast(word, ir.VectorType(simd._I8, TILE)), simd._I32X8)
+
     def _gather(self, at: int, kind: ir.Type) -> Value:
         vector = ir.Constant(ir.VectorType(kind, TILE), ir.Undefined)
         for lane, row in enumerate(self._rows):
@@ -125,6 +135,10 @@ def _low_nibbles(tile: Tile, packed: list[Value]) -> list[Value]:
 
 def _high_nibbles(tile: Tile, packed: list[Value]) -> list[Value]:
     return [tile.builder.lshr(v, _bytes(4)) for v in packed]
+
+
+def _looked_up(tile: Tile, table: list[int], nibbles: list[Value]) -> list[Value]:
+    return [simd._look_up(tile.builder, table, v) for v in nibbles]
 
 
 def _or(tile: Tile, first: list[Value], second: list[Value]) -> list[Value]:
@@ -237,6 +251,28 @@ def _q6_k(tile: Tile) -> Iterator[Group]:
         yield Group(parts[0], parts[1], here, [builder.fmul(s, _floats(-32.0)) for s in here])
 
 
+_LARGEST_E2M1 = 12
+
+
+def _half_power(tile: Tile, exponent: Value) -> Value:
+    """2^(e - 128) of eight int32: subnormal for 0 and 1."""
+    builder = tile.builder
+    small = builder.shl(_ints(0x00200000), exponent)
+    usual = builder.shl(builder.sub(exponent, _ints(1)), _ints(23))
+    bits = builder.select(builder.icmp_unsigned("<", exponent, _ints(2)), small, usual)
+    return builder.bitcast(bits, simd._F32X8)
+
+
+def _mxfp4(tile: Tile) -> Iterator[Group]:
+    packed, d = tile.bytes(1), _half_power(tile, tile.one_byte(0))
+    table = [value + _LARGEST_E2M1 for value in TWICE_E2M1]
+    low, high = (
+        _looked_up(tile, table, _low_nibbles(tile, packed)),
+        _looked_up(tile, table, _high_nibbles(tile, packed)),
+    )
+    yield Group(low, high, [d], [tile.builder.fmul(d, _floats(-float(_LARGEST_E2M1)))])
+
+
 LAYOUTS: dict[str, Layout] = {
     "Q4_0": Layout(32, 18, 15, _q4_0),
     "Q4_1": Layout(32, 20, 15, _q4_1),
@@ -246,4 +282,5 @@ LAYOUTS: dict[str, Layout] = {
     "Q4_K": Layout(256, 144, 15, _q4_k),
     "Q5_K": Layout(256, 176, 31, _q5_k),
     "Q6_K": Layout(256, 210, 63, _q6_k, halves=True),
+    "MXFP4": Layout(32, 17, 2 * _LARGEST_E2M1, _mxfp4),
 }

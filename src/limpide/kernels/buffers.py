@@ -41,6 +41,12 @@ class ByteRows:
         factors = torch.empty((2, padded, columns // 32, 4))
         return cls(q, factors, rows, padded, columns, (q.data_ptr(), factors.data_ptr()))
 
+    def take(self, rows: Tensor) -> ByteRows:
+        """Copies of some rows, one behind the other, without any padding: int64 [R]."""
+        q, factors = self.q.index_select(1, rows), self.factors.index_select(1, rows)
+        count = len(rows)
+        return ByteRows(q, factors, count, count, self.columns, (q.data_ptr(), factors.data_ptr()))
+
 
 class Buffers:
     """Results by name and shape. Whoever takes a name again overwrites what was there.

@@ -51,6 +51,15 @@ def gelu_tanh(x):  # type: ignore[no-untyped-def]
 
 
 @inline
+def clamped_silu(gate, up, alpha, limit):  # type: ignore[no-untyped-def]
+    """gpt-oss: (clamp(up, ±limit) + 1) · g / (1 + e**(-alpha g)) with g = min(gate, limit)."""
+    one, zero = simd.splat(np.float32(1)), simd.splat(np.float32(0))
+    g = simd.minimum(gate, limit)
+    u = simd.maximum(simd.minimum(up, limit), simd.sub(zero, limit))
+    return simd.div(simd.mul(simd.add(u, one), g), simd.add(one, exp(simd.sub(zero, simd.mul(g, alpha)))))
+
+
+@inline
 def mean_square_scale(x, columns, epsilon):  # type: ignore[no-untyped-def]
     """1 / sqrt(mean(x**2) + epsilon) over a row of float32."""
     total = simd.splat(np.float32(0))

@@ -17,7 +17,7 @@ from limpide.kernels.buffers import Buffers, ByteRows
 from limpide.kernels.library import kernel
 from limpide.kernels.tiles import scratch_bytes
 
-FORMATS = frozenset({"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"})
+FORMATS = frozenset({"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "MXFP4"})
 """What the kernels can multiply with. Kept apart from rows.py, which imports numba."""
 
 FEW = 8
@@ -65,8 +65,8 @@ class Rounding:
     """Where rounded activations go, and how finely each row is rounded."""
 
     buffers: Buffers
-    thresholds: Tensor
-    """[rows] float32, see `fields.FINE`"""
+    thresholds: Tensor | None = None
+    """[rows] float32, see `fields.FINE`; None: finely"""
 
 
 def round_plain(x: Tensor, how: Rounding | None = None) -> ByteRows:
@@ -84,13 +84,18 @@ def round_gated(gate: Tensor, up: Tensor, kind: Gate, how: Rounding | None = Non
     return _round(kind, gate, (up.data_ptr(), 4 * up.stride(0)), how)
 
 
-def _round(kind: str, x: Tensor, more: tuple[int, int], how: Rounding | None) -> ByteRows:
+def round_clamped(gate: Tensor, up: Tensor, alpha: float, limit: float, how: Rounding | None = None) -> ByteRows:
+    """Round (clamp(up, ±limit) + 1) · g · sigmoid(alpha g) with g = min(gate, limit)."""
+    return _round("clamped", gate, (up.data_ptr(), 4 * up.stride(0)), how, (float_bits(alpha), float_bits(limit)))
+
+
+def _round(kind: str, x: Tensor, more: tuple[int, int], how: Rounding | None, last: tuple[int, ...] = ()) -> ByteRows:
     rows, columns = x.shape
     into = ByteRows.empty(rows, columns) if how is None else how.buffers.rows(rows, columns)
-    thresholds = 0 if how is None else how.thresholds.data_ptr()
+    thresholds = 0 if how is None or how.thresholds is None else how.thresholds.data_ptr()
     call(
         kernel("activations.round_rows", kind),
-        [0, 0, rows, columns, *into.addresses, x.data_ptr(), 4 * x.stride(0), *more, into.padded, thresholds],
+        [0, 0, rows, columns, *into.addresses, x.data_ptr(), 4 * x.stride(0), *more, into.padded, thresholds, *last],
         threads=1 if rows * columns < _SPLIT_WORK else None,
         scratch=4 * columns,
     )
@@ -124,6 +129,21 @@ def put_biases(outs: Sequence[Tensor], biases: Sequence[Tensor], *, add: bool = 
     work = rows * sum(bias.shape[0] for bias in biases)
     threads = 1 if work < _SPLIT_WORK else None
     call(kernel("biases.repeat", "add" if add else "write"), arguments, threads=threads)
+
+
+def multiply_dense(x: Tensor, weight: Tensor) -> Tensor:
+    """x [rows, columns] times the transpose of a small float32 matrix [n, columns]; columns a multiple of 32.
+
+    The result of a row does not depend on the other rows.
+    """
+    rows, columns = x.shape
+    y = torch.empty(rows, weight.shape[0])
+    call(
+        kernel("dense.multiply"),
+        [0, rows, columns, x.data_ptr(), 4 * x.stride(0), weight.data_ptr(), weight.shape[0], y.data_ptr()],
+        threads=1 if rows * weight.numel() < SPLIT_PRODUCTS else None,
+    )
+    return y
 
 
 def norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:

@@ -369,6 +369,17 @@ def _twice(builder: ir.IRBuilder, v: ir.Value) -> ir.Value:
     return _shuffle(builder, v, v, [*range(16), *range(16)])
 
 
+def _look_up(builder: ir.IRBuilder, table: list[int], v: ir.Value) -> ir.Value:
+    """Each of 32 bytes, all from 0 to 15, replaced by that entry of the table."""
+    if HAS_AVX2:
+        return _call(builder, "llvm.x86.avx2.pshuf.b", _I8X32, [ir.Constant(_I8X32, [*table, *table]), v])
+    found = ir.Constant(_I8X32, [table[0]] * 32)
+    for index, entry in enumerate(table[1:], 1):
+        here = builder.icmp_signed("==", v, ir.Constant(_I8X32, [index] * 32))
+        found = builder.select(here, ir.Constant(_I8X32, [entry] * 32), found)
+    return found
+
+
 def _unpacked(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, width: int) -> tuple[ir.Value, ir.Value]:
     """Runs of `width` of eight lanes alternately from a and b: those of each half's first part, of its second."""
     low: list[int] = []

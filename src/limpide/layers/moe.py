@@ -9,6 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from limpide.core.errors import InvalidParameter
+from limpide.kernels import matmul
+from limpide.kernels.buffers import Buffers
+from limpide.layers import expert_kernels
+from limpide.layers.expert_kernels import ExpertKernels
 from limpide.layers.linear import Linear, products
 from limpide.layers.mlp import MLP, neurons_of
 from limpide.layers.norm import make_norm
@@ -25,8 +29,8 @@ class MoE(nn.Module):
     def __init__(self, spec: MoESpec, weights: Weights, layer: int) -> None:
         super().__init__()
         self.spec = spec
-        self.router = Router(spec.router, weights.at("router"))
         self.experts = Experts(spec.expert, weights.at("experts"))
+        self.router = Router(spec.router, weights.at("router"), by_kernels=self.experts.by_kernels)
         self.shared = MLP(spec.shared, weights.at("shared"), layer) if spec.shared is not None else None
         self.shared_gate = Linear(weights.at("shared_gate")) if spec.shared_gate else None
         self._tap = f"blocks.{layer}.moe."
@@ -36,7 +40,7 @@ class MoE(nn.Module):
         taps = step.taps
         routing = self._route(x if routed is None else routed, taps)
         weigh_input = self.spec.router.weight_on == "input"
-        outputs = self.experts(x, routing.experts, routing.weights if weigh_input else None)
+        outputs = self.experts(x, routing.experts, routing.weights if weigh_input else None, step.buffers)
         if taps is not None:
             outputs = taps(self._tap + "outputs", outputs)
         mixed = _mix(outputs, None if weigh_input else routing.weights)
@@ -81,9 +85,10 @@ class ExpertsBeside(nn.Module):
 class Router(nn.Module):
     """The matrix that scores experts. It is small and decides much, so it is float32 however it is stored."""
 
-    def __init__(self, spec: RouterSpec, weights: Weights) -> None:
+    def __init__(self, spec: RouterSpec, weights: Weights, *, by_kernels: bool) -> None:
         super().__init__()
         self.spec = spec
+        self._by_kernels = by_kernels
         self.weight = _frozen(weights.expanded("weight"))
         self.bias = _frozen(weights.vector("bias")) if spec.bias else None
         self.choice_bias = _frozen(weights.vector("choice_bias")) if spec.choice_bias else None
@@ -96,7 +101,10 @@ class Router(nn.Module):
             x = self.norm(x)
         if self.spec.input_scale != 1.0:
             x = x * self.spec.input_scale
-        return products(x, [self.weight], [self.bias])[0]
+        if not self._by_kernels or torch.is_grad_enabled() or x.shape[1] % 32:
+            return products(x, [self.weight], [self.bias])[0]
+        logits = matmul.multiply_dense(x.contiguous(), self.weight)
+        return logits if self.bias is None else logits + self.bias
 
 
 class Experts(nn.Module):
@@ -108,6 +116,13 @@ class Experts(nn.Module):
         self.up = Stacked(weights.at("up"), bias=spec.bias)
         self.down = Stacked(weights.at("down"), bias=spec.bias)
         self._neurons = neurons_of(spec)
+        seen = [None if stack is None else stack.seen_by_kernels() for stack in (self.gate, self.up, self.down)]
+        self._kernels = ExpertKernels.of(spec, *seen)
+
+    @property
+    def by_kernels(self) -> bool:
+        """Whether kernels multiply from them, unless gradients are wanted."""
+        return self._kernels is not None
 
     @property
     def nbytes(self) -> int:
@@ -115,11 +130,15 @@ class Experts(nn.Module):
         stacks = [stack for stack in (self.gate, self.up, self.down) if stack is not None]
         return sum(stack.weight.nbytes + (0 if stack.bias is None else stack.bias.nbytes) for stack in stacks)
 
-    def forward(self, x: Tensor, experts: Tensor, weights: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, experts: Tensor, weights: Tensor | None = None, buffers: Buffers | None = None
+    ) -> Tensor:
         """Each token's results by its chosen `experts` [T, chosen]: x [T, hidden] to [T, chosen, hidden].
 
-        `weights` [T, chosen] multiply what an expert reads.
+        `weights` [T, chosen] multiply what an expert reads. `buffers` are the kernels' to use.
         """
+        if self._kernels is not None and not torch.is_grad_enabled():
+            return self._kernels(x.contiguous(), experts, weights, buffers or Buffers())
         num_tokens, num_chosen = experts.shape
         order = experts.flatten().argsort(stable=True)
         results, start = [], 0
@@ -154,6 +173,10 @@ class Stacked(nn.Module):
     def matrix(self, expert: int) -> Weight:
         """One expert's [out, in]."""
         return self.weight[expert] if isinstance(self.weight, Tensor) else self.weight.matrix(expert)
+
+    def seen_by_kernels(self) -> expert_kernels.Stacked | None:
+        """The kernels' view of it, if they can multiply from it."""
+        return expert_kernels.Stacked.of(self.weight, self.bias)
 
     def vector(self, expert: int) -> Tensor | None:
         """One expert's bias [out]."""

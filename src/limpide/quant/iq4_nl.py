@@ -5,10 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from limpide.kernels.levels import IQ4_NL as LEVELS
 from limpide.quant.base import Format, half
-
-LEVELS = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
-"""ggml's `kvalues_iq4nl`."""
 
 
 class IQ4_NL(Format):  # noqa: N801 - the format's own name

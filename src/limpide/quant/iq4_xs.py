@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from limpide.kernels.levels import IQ4_NL
 from limpide.quant.base import Format, bits, half
-from limpide.quant.iq4_nl import LEVELS, write_levels
+from limpide.quant.iq4_nl import write_levels
 
 
 class IQ4_XS(Format):  # noqa: N801 - the format's own name
@@ -18,7 +19,7 @@ class IQ4_XS(Format):  # noqa: N801 - the format's own name
 
     def expand(self, blocks: Tensor, values: Tensor) -> None:
         """d·(scale - 32)·level[q]."""
-        write_levels(blocks[:, 8:].reshape(-1, 8, 16), LEVELS, values.view(-1, 8, 2, 16))
+        write_levels(blocks[:, 8:].reshape(-1, 8, 16), IQ4_NL, values.view(-1, 8, 2, 16))
         step = half(blocks, 0) * _scales(blocks[:, 2:4], blocks[:, 4:8])
         values.view(-1, 8, 32).mul_(step[:, :, None])
 

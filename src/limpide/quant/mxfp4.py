@@ -8,11 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from limpide.kernels.levels import TWICE_E2M1
 from limpide.quant.base import Format
 from limpide.quant.iq4_nl import write_levels
-
-TWICE_E2M1 = (0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)
-"""Twice each value of the 4-bit float, so that all are whole. As in ggml there is no negative zero."""
 
 
 class MXFP4(Format):

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from limpide.core.errors import CorruptModelFile
-from limpide.quant.mxfp4 import TWICE_E2M1, half_power
+from limpide.kernels.levels import TWICE_E2M1
+from limpide.quant.mxfp4 import half_power
 from limpide.quant.parted import Infos, PartedFormat, Parts, require_part, span
 
 _GROUP = 32

@@ -197,7 +197,11 @@ def test_what_the_kernels_do_not_know_is_said_and_costs() -> None:
 
 def test_experts_latents_and_states_cost_more_than_what_kernels_know() -> None:
     machine = replace(MACHINE, memory_available=1 << 50)
-    for name, why in (("gpt-oss-20b", "MXFP4"), ("deepseek-r1", "latent attention"), ("qwen3.5-9b", "recurrent")):
+    for name, why in (
+        ("gpt-oss-20b", "mixture of experts"),
+        ("deepseek-r1", "latent attention"),
+        ("qwen3.5-9b", "recurrent"),
+    ):
         candidate = of_catalog(CATALOG[name])
         assert any(why in said for said in candidate.slowed)
         slow = predict(candidate, machine, context=16)

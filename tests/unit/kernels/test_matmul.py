@@ -20,6 +20,7 @@ SCALES = {  # where each format keeps its float16 factors
     "Q4_K": (0, 2),
     "Q5_K": (0, 2),
     "Q6_K": (208,),
+    "MXFP4": (),
 }
 
 
@@ -32,6 +33,8 @@ def matrix(name: str, rows: int, columns: int, seed: int = 0) -> QuantTensor:
     for at in SCALES[name]:
         factors = (torch.rand(len(blocks), 1, generator=generator) * 0.02 - 0.01).to(torch.float16)
         blocks[:, at : at + 2] = factors.view(torch.uint8)
+    if name == "MXFP4":  # a power of two
+        blocks[:, 0] = torch.randint(118, 124, (len(blocks),), generator=generator).to(torch.uint8)
     return QuantTensor(stored, (rows, columns), blocks.view(rows, -1))
 
 
@@ -163,3 +166,16 @@ def test_gradients_take_the_reference_path() -> None:
     multiply(x, w).sum().backward()
     assert x.grad is not None
     torch.testing.assert_close(x.grad, w.unpack().sum(0).expand(2, -1))
+
+
+def test_mxfp4_is_decoded_to_the_bit() -> None:
+    """Ones at every place find every number, at exponents from the smallest to far up; 255 is no number."""
+    exponents = torch.tensor([*range(4), 60, 127, 128, 200, 240], dtype=torch.uint8)
+    nibbles = torch.arange(16, dtype=torch.uint8)
+    blocks = torch.empty(len(exponents), 2, 17, dtype=torch.uint8)
+    blocks[:, :, 0] = exponents[:, None]
+    blocks[:, 0, 1:], blocks[:, 1, 1:] = nibbles | nibbles.flip(0) << 4, nibbles.roll(3) << 4 | nibbles.roll(5)
+    w = QuantTensor(get_format("MXFP4"), (len(exponents), 64), blocks.view(len(exponents), -1))
+    ones = 127 * torch.eye(64)  # a scale of one
+    assert torch.equal(product(ones, w), 127 * w.unpack().T)
+    assert torch.equal(torch.cat([product(one[None], w) for one in ones]), 127 * w.unpack().T)

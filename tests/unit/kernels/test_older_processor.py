@@ -14,7 +14,10 @@ HERE = Path(__file__).parent
 
 
 @pytest.mark.skipif(not dict(llvm.get_host_cpu_features()).get("avx512vnni"), reason="this processor is such a one")
-@pytest.mark.parametrize("tests", [HERE / "test_matmul.py", HERE.parent / "layers" / "test_fused.py"])
+@pytest.mark.parametrize(
+    "tests",
+    [HERE / "test_matmul.py", *(HERE.parent / "layers" / name for name in ("test_fused.py", "test_expert_kernels.py"))],
+)
 def test_kernels_without_newer_instructions(tests: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tests)],
