@@ -123,7 +123,7 @@ def serve(
     configure_log(log_format, content=log_content)
     guard = guard_of(Asked(host, require_keys, allow_host or [], allow_origin or [], log_content, traces))
     position = str(Thinking.parse(think))
-    from limpide.cli.serving import Loading, listen, pool_of, run
+    from limpide.cli.serving import PAGE, Loading, listen, pool_of, run
     from limpide.hub import resolve
     from limpide.hub.places import state_dir
     from limpide.server.settings import ServerSettings
@@ -141,7 +141,9 @@ def serve(
 
             torch.set_num_threads(threads)
         pool = pool_of(located, Loading(numerics.value, context, max_batch, offline), idle_seconds=idle)
-        settings = ServerSettings(default_think=position, drain_seconds=drain, database=state_dir() / "server.db")
+        settings = ServerSettings(
+            default_think=position, drain_seconds=drain, database=state_dir() / "server.db", page=PAGE
+        )
         run(pool, settings, guard, listening, lambda name: _announce(url, name))
 
 
@@ -153,5 +155,6 @@ def _announce(url: str, model: str) -> None:
     """Where to go, on stdout, and what to try there."""
     print(f"{url}/v1", flush=True)
     body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
-    note(f"{model} is ready. Ctrl-C ends it. Try:")
+    note(f"{model} is ready. Ctrl-C ends it. In a browser: {url}/")
+    note("Or try:")
     note(f"  curl {url}/v1/chat/completions -H 'Content-Type: application/json' \\\n    -d '{body}'")
