@@ -34,7 +34,7 @@ export class Library extends EventTarget {
       const opening = indexedDB.open(NAME, 1);
       opening.onupgradeneeded = () => opening.result.createObjectStore(STORE, { keyPath: "id" });
       this.database = await result(opening);
-      for (const each of await result(this.store("readonly").getAll())) this.all.set(each.id, each);
+      for (const each of await result(this.database.transaction(STORE).objectStore(STORE).getAll())) this.all.set(each.id, each);
     } catch {
       this.database = null;
     }
@@ -50,40 +50,45 @@ export class Library extends EventTarget {
     return [...this.all.values()].sort((one, other) => other.updated - one.updated);
   }
 
-  /** @param {IDBTransactionMode} mode */
-  store(mode) {
-    if (!this.database) throw new Error("no database");
-    return this.database.transaction(STORE, mode).objectStore(STORE);
+  /**
+   * One change, committed at once: then it happens even if the page goes away in the next moment.
+   * @param {(store: IDBObjectStore) => IDBRequest} change
+   * @param {object} said  to the other tabs, when it is done
+   */
+  write(change, said) {
+    if (!this.database) return;
+    const transaction = this.database.transaction(STORE, "readwrite");
+    transaction.oncomplete = () => this.channel.postMessage(said);
+    transaction.onabort = () => this.dispatchEvent(new CustomEvent("full"));
+    change(transaction.objectStore(STORE));
+    transaction.commit();
   }
 
   /**
-   * Something in it changed. It is written a moment later, however much changes until then.
+   * Keep a conversation that changed. An answer that grows is written now and then; all else at once.
    * @param {Conversation} conversation
-   * @param {boolean} [quietly]  nothing of it shows in the list
+   * @param {"changed" | "moved" | "grows"} how  moved: another branch is shown, and nothing new was said
    */
-  save(conversation, quietly = false) {
-    if (!quietly) conversation.updated = Date.now();
-    const isNew = !this.all.has(conversation.id);
+  save(conversation, how = "changed") {
+    if (how === "changed") conversation.updated = Date.now();
     this.all.set(conversation.id, conversation);
-    if (!this.waiting.has(conversation.id)) {
-      this.waiting.set(conversation.id, setTimeout(() => this.write(conversation.id), 300));
+    if (how !== "grows") this.put(conversation.id);
+    else if (!this.waiting.has(conversation.id)) {
+      this.waiting.set(conversation.id, setTimeout(() => this.put(conversation.id), 500));
     }
-    if (isNew || !quietly) this.changed();
+    if (how === "changed") this.changed();
   }
 
   /** @param {string} id */
-  write(id) {
+  put(id) {
     clearTimeout(this.waiting.get(id));
     this.waiting.delete(id);
     const conversation = this.all.get(id);
-    if (!conversation || !this.database) return;
-    const putting = this.store("readwrite").put(conversation);
-    putting.onsuccess = () => this.channel.postMessage({ saved: id });
-    putting.onerror = () => this.dispatchEvent(new CustomEvent("full"));
+    if (conversation) this.write((store) => store.put(conversation), { saved: id });
   }
 
   flush() {
-    for (const id of [...this.waiting.keys()]) this.write(id);
+    for (const id of [...this.waiting.keys()]) this.put(id);
   }
 
   /** @param {string} id */
@@ -91,7 +96,7 @@ export class Library extends EventTarget {
     clearTimeout(this.waiting.get(id));
     this.waiting.delete(id);
     this.all.delete(id);
-    if (this.database) this.store("readwrite").delete(id).onsuccess = () => this.channel.postMessage({ removed: id });
+    this.write((store) => store.delete(id), { removed: id });
     this.changed();
   }
 
@@ -99,7 +104,7 @@ export class Library extends EventTarget {
   async heard(said) {
     if (said.removed) this.all.delete(said.removed);
     if (said.saved && this.database) {
-      const found = await result(this.store("readonly").get(said.saved));
+      const found = await result(this.database.transaction(STORE).objectStore(STORE).get(said.saved));
       if (found) this.all.set(found.id, found);
     }
     this.dispatchEvent(new CustomEvent("elsewhere", { detail: said.saved ?? said.removed }));

@@ -2,6 +2,7 @@
 
 import { ApiError } from "./api.js";
 import { app } from "./app.js";
+import { announce } from "./clipboard.js";
 import { fill, h, iconButton } from "./dom.js";
 import { Sidebar } from "./sidebar.js";
 import { ChatView } from "./views/chat.js";
@@ -59,6 +60,7 @@ function shortcut(event) {
 document.documentElement.lang = locale;
 showTheme();
 app.addEventListener("settings", showTheme);
+app.library.addEventListener("full", () => announce(t("full")));
 await app.library.open();
 const sidebar = new Sidebar();
 const toggle = iconButton("menu", t("menu"), () => document.body.classList.toggle("with-sidebar"), { "aria-controls": "sidebar", class: "icon-button menu-button" });

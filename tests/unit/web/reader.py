@@ -10,7 +10,6 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 PATIENCE = 30
-NOT_OURS = ("favicon",)
 
 
 class Reader:
@@ -27,7 +26,7 @@ class Reader:
         """Go to a view, with a fresh page."""
         self.driver.get("about:blank")
         self.driver.get(f"{self.url}/{view}")
-        self.wait("html[data-ready]")
+        self.wait("html[data-ready], #key")
 
     def reload(self) -> None:
         self.driver.refresh()
@@ -87,7 +86,7 @@ class Reader:
         entries = [
             entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")
         ]
-        assert [entry for entry in entries if not any(part in entry for part in (*self.expected, *NOT_OURS))] == []
+        assert [entry for entry in entries if not any(part in entry for part in self.expected)] == []
 
 
 def _stale() -> tuple[type[Exception], ...]:

@@ -110,7 +110,7 @@ function rawBody(asked, prompt) {
 async function write(conversation, turn, path, body, changed) {
   turn.endpoint = path;
   const writing = new Writing(turn, () => {
-    app.library.save(conversation, true);
+    app.library.save(conversation, "grows");
     changed();
   });
   app.writings.set(turn.id, writing);

@@ -105,7 +105,7 @@ export class AnswerView {
     this.tokens.element.hidden = !withTokens;
     this.waiting.hidden = !writing || Boolean(turn.text || turn.thinking);
     this.waiting.lastChild.textContent = writing?.id || app.model?.limpide.state === "loaded" ? t("reading") : t("loading");
-    if (writing) {
+    if (writing || turn.state === "writing") {
       this.footed = false;
       fill(this.foot);
     } else if (!this.footed) this.showFoot();

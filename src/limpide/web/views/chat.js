@@ -75,7 +75,7 @@ export class ChatView {
       conversation: this.conversation,
       again: (/** @type {Turn} */ turn) => this.again(turn),
       edit: (/** @type {Turn} */ turn, /** @type {string} */ text) => this.edit(turn, text),
-      goTo: (/** @type {Turn} */ turn) => { goTo(this.conversation, turn); app.library.save(this.conversation, true); this.rebuild(); },
+      goTo: (/** @type {Turn} */ turn) => { goTo(this.conversation, turn); app.library.save(this.conversation, "moved"); this.rebuild(); },
       goOn: (/** @type {Turn} */ turn, /** @type {string} */ text, /** @type {any} */ tokens) => this.run(goOn(this.conversation, turn, text, tokens, () => this.changed())),
     };
     this.views = turns.map((turn) => (turn.role === "user" ? new QuestionView(turn, does) : new AnswerView(turn, does)));

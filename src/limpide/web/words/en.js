@@ -84,6 +84,7 @@ export const en = {
   fileTooLarge: "too large",
   files: "Files",
   firstWords: "first words {seconds}",
+  full: "The browser has no room left: export or delete conversations.",
   goOnFromThis: "Continue from this",
   import: "Import a conversation",
   importNoJson: "not valid JSON",

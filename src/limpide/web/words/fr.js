@@ -85,6 +85,7 @@ export const fr = {
   fileTooLarge: "trop grand",
   files: "Fichiers",
   firstWords: "premiers mots {seconds}",
+  full: "Le navigateur n’a plus de place : exportez ou supprimez des conversations.",
   goOnFromThis: "Continuer avec ceci",
   import: "Importer une conversation",
   importNoJson: "JSON non valide",
