@@ -68,7 +68,7 @@ def test_without_a_folder_there_is_no_page(serve: Callable[..., httpx.Client], f
 
 def test_a_folder_that_is_no_page_is_refused(folder: Path) -> None:
     (folder / "index.html").unlink()
-    with pytest.raises(InvalidParameter, match="index.html"):
+    with pytest.raises(InvalidParameter, match=r"index\.html"):
         Page(folder)
     for number in range(MOST_FILES):
         (folder / f"{number}.js").touch()
