@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,10 +70,3 @@ def read(driver: Any) -> Iterator[Callable[[str], Reader]]:
     for reader in opened:
         reader.check_log()
     driver.get("about:blank")
-
-
-@pytest.fixture
-def pictures() -> Path | None:
-    """Where screenshots go, if somebody wants to look: LIMPIDE_SCREENSHOTS."""
-    folder = os.environ.get("LIMPIDE_SCREENSHOTS")
-    return Path(folder) if folder else None

@@ -81,6 +81,10 @@ def test_a_reload_in_the_middle_says_what_happened(serve: Serve, read: Read) -> 
     page.reload()
     assert "Broken off." in page.wait(".problem").text
     assert page.wait(".answer .prose").text.startswith("la la")
+    page.click(".answer button", "Write on")
+    page.wait(".answer .branches", "2/2")
+    page.answered()
+    assert page.wait(".answer .prose").text == LONG.strip()
 
 
 def _pool() -> ModelPool:
