@@ -151,7 +151,7 @@ def serve(
         Asked(host, require_keys, allow_host or [], allow_origin or [], log_content, traces, open_requests)
     )
     position = str(Thinking.parse(think))
-    from limpide.cli.serving import Loading, listen, pool_of, run
+    from limpide.cli.serving import PAGE, Loading, listen, pool_of, run
     from limpide.hub import resolve
     from limpide.hub.places import state_dir
     from limpide.server.settings import ServerSettings
@@ -170,7 +170,8 @@ def serve(
             torch.set_num_threads(threads)
         loading = Loading(numerics.value, context, max_batch, offline)
         pool = pool_of(located, loading, idle_seconds=idle, queue=queue)
-        settings = ServerSettings(default_think=position, drain_seconds=drain, database=state_dir() / "server.db")
+        database = state_dir() / "server.db"
+        settings = ServerSettings(default_think=position, drain_seconds=drain, database=database, page=PAGE)
         run(pool, settings, guard, listening, lambda name: _announce(url, name))
 
 
@@ -182,5 +183,6 @@ def _announce(url: str, model: str) -> None:
     """Where to go, on stdout, and what to try there."""
     print(f"{url}/v1", flush=True)
     body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
-    note(f"{model} is ready. Ctrl-C ends it. Try:")
+    note(f"{model} is ready. Ctrl-C ends it. In a browser: {url}/")
+    note("Or try:")
     note(f"  curl {url}/v1/chat/completions -H 'Content-Type: application/json' \\\n    -d '{body}'")

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limpide.core.errors import InvalidParameter
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from limpide.backends.local import LocalBackend
     from limpide.backends.pool import ModelPool, Source
 
+PAGE = Path(__file__).resolve().parents[1] / "web"
+"""The web page's folder."""
 _MEMORY_SHARE = 0.9
 """Of the memory that is available when the server starts, how much models may take."""
 

@@ -12,6 +12,7 @@ from limpide.core.hosting import Host
 from limpide.server import errors, guards, openapi
 from limpide.server.endpoints import ROUTERS
 from limpide.server.kept import Kept
+from limpide.server.page import Page
 from limpide.server.running import RunningAnswers
 from limpide.server.settings import ServerSettings
 from limpide.server.wire.errors import ERROR_RESPONSES
@@ -42,7 +43,8 @@ def create_app(host: Host, settings: ServerSettings | None = None, guard: guards
         redoc_url=None,
         responses=ERROR_RESPONSES,
     )
-    app.state.host = guards.install(app, host, guard) if guard else host
+    page = Page(settings.page) if settings.page else None
+    app.state.host = guards.install(app, host, guard, page.paths if page else ()) if guard else host
     app.state.settings = settings
     app.state.answers = RunningAnswers()
     app.state.kept = kept = Kept(app, settings)
@@ -50,4 +52,6 @@ def create_app(host: Host, settings: ServerSettings | None = None, guard: guards
     openapi.install(app)
     for router in ROUTERS:
         app.include_router(router)
+    if page:
+        app.include_router(page.router())
     return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,8 +53,11 @@ class Guards:
             self.tracing.close()
 
 
-def install(app: FastAPI, host: Host, guards: Guards) -> Host:
+def install(app: FastAPI, host: Host, guards: Guards, open_paths: Collection[str] = ()) -> Host:
     """Put the guards around an app, before it starts. Returns the host that its endpoints must use.
+
+    open_paths: what needs no key besides `/health`, as it says nothing of anybody. A browser opens the page before
+    the page can ask for a key.
 
     Raises InvalidParameter if the server would be open to strangers.
     """
@@ -75,7 +79,7 @@ def install(app: FastAPI, host: Host, guards: Guards) -> Host:
     if guards.allowed_origins:
         stack.append((CORSMiddleware, _cors(guards.allowed_origins)))
     stack += [
-        (RequestAccess, {"keyring": keyring}),
+        (RequestAccess, {"keyring": keyring, "open_paths": open_paths}),
         (OpenRequests, {"limits": guards.limits}),
         (BodyLimits, {"limits": guards.limits}),
     ]

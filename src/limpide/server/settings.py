@@ -28,3 +28,5 @@ class ServerSettings:
     """How many responses may be written in the background at once."""
     batch_lines: int = 4
     """How many requests of a batch are worked on at once, in idle hours."""
+    page: Path | None = None
+    """Folder of the web page that is shown at `/`; None shows none."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from limpide.core.errors import LimpideError
 from limpide.core.hosting import Caller
 from limpide.server.access.keyring import Keyring
@@ -16,12 +18,13 @@ OPEN = frozenset({"/health"})
 class RequestAccess(HttpMiddleware):
     """Sets `request.state.caller`, or answers 401, 403 or 429."""
 
-    def __init__(self, app: ASGIApp, keyring: Keyring) -> None:
+    def __init__(self, app: ASGIApp, keyring: Keyring, open_paths: Collection[str] = ()) -> None:
         super().__init__(app)
         self._keyring = keyring
+        self._open = OPEN.union(open_paths)
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"] in OPEN:
+        if scope["path"] in self._open:
             await self._app(scope, receive, send)
             return
         try:

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -25,6 +26,7 @@ from limpide.server.access import Key, KeyStore, Used
 from limpide.server.app import create_app
 from limpide.server.guards import Guards
 from limpide.server.logs import configure_logging
+from limpide.server.settings import ServerSettings
 from limpide.server.traces import Tracing, open_tracing
 
 SECRET = "xyzzy-plugh-1234"
@@ -369,3 +371,20 @@ def test_traces_need_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
     with pytest.raises(InvalidParameter, match=r"limpide\[otel\]"):
         open_tracing()
+
+
+def test_the_page_opens_without_a_key_and_nothing_else_does(
+    fake_host: MakeHost, store: KeyStore, make_key: Make, tmp_path: Path
+) -> None:
+    make_key()
+    (tmp_path / "index.html").write_text("<!doctype html>")
+    (tmp_path / "one.js").write_text("export {};")
+    app = create_app(fake_host("ok"), ServerSettings(page=tmp_path), Guards(require_keys=True, keys=store))
+
+    async def look() -> list[int]:
+        async with client_for(app) as client:
+            return [
+                (await client.get(path)).status_code for path in ("/", "/page/one.js", "/page/two.js", "/v1/models")
+            ]
+
+    assert asyncio.run(look()) == [200, 200, 401, 401]

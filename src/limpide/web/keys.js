@@ -1,0 +1,46 @@
+// The key, where the server wants one: kept for this tab alone, and gone when it is closed.
+
+import { h } from "./dom.js";
+import { t } from "./words.js";
+
+const PLACE = "limpide.key";
+
+export const key = () => sessionStorage.getItem(PLACE);
+
+/** @type {Promise<boolean> | null} */
+let asking = null;
+
+/**
+ * Ask for a key. However many requests wait for one, it is asked for once.
+ * @param {string} why  what the server said
+ * @returns {Promise<boolean>} whether one was given
+ */
+export function askForKey(why) {
+  asking ??= show(why).finally(() => (asking = null));
+  return asking;
+}
+
+/** @param {string} why */
+function show(why) {
+  return new Promise((resolve) => {
+    const input = h("input", { type: "password", id: "key", autocomplete: "off", required: true, spellcheck: "false" });
+    const finish = (/** @type {boolean} */ given) => {
+      if (given) sessionStorage.setItem(PLACE, input.value.trim());
+      dialog.close();
+      dialog.remove();
+      resolve(given);
+    };
+    const dialog = h("dialog.card", { "aria-labelledby": "key-title", oncancel: () => finish(false) },
+      h("form", { onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); finish(true); } },
+        h("h2", { id: "key-title" }, t("keyTitle")),
+        h("p.multi-line", null, key() ? why : t("keyWhy")),
+        h("label", { for: "key" }, t("key")), input,
+        h("p.note", null, t("keyNote")),
+        h("div.actions", null,
+          h("button.quiet", { type: "button", onclick: () => finish(false) }, t("cancel")),
+          h("button.primary", { type: "submit" }, t("keyUse")))));
+    document.body.append(dialog);
+    dialog.showModal();
+    input.focus();
+  });
+}

@@ -1,0 +1,47 @@
+"""The whole server with its page and its guards, in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+import limpide
+from limpide.core.hosting import Host
+from limpide.server.app import create_app
+from limpide.server.guards import Guards
+from limpide.server.settings import ServerSettings
+
+PAGE = Path(limpide.__file__).parent / "web"
+
+
+@contextmanager
+def serving(host: Host, guards: Guards, port: int = 0) -> Iterator[str]:
+    """The URL of a server, stopped in the end as SIGTERM would: at once, and answers are cut off."""
+    settings = ServerSettings(page=PAGE, drain_seconds=0)
+    config = uvicorn.Config(
+        create_app(host, settings, guards), port=port, log_config=None, lifespan="on", ws="none",
+        timeout_graceful_shutdown=1,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    ready = threading.Event()
+    startup = server.startup
+
+    async def announced(sockets: object = None) -> None:
+        await startup(sockets)  # type: ignore[arg-type]
+        ready.set()
+
+    server.startup = announced  # type: ignore[method-assign]
+    thread = threading.Thread(target=asyncio.run, args=[server.serve()])
+    thread.start()
+    try:
+        assert ready.wait(30)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(60)
+        assert not thread.is_alive()
