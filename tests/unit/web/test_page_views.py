@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from importlib.resources import files
 
 import pytest
 from reader import Reader
@@ -13,7 +13,7 @@ from limpide.backends.fake import FakeBackend
 
 Serve = Callable[..., str]
 Read = Callable[[str], Reader]
-AXE = (Path(__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")  # axe-core as a package brings it
 
 
 def serious(page: Reader) -> list[str]:
