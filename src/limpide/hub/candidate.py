@@ -16,7 +16,6 @@ from limpide.hub.speed import KERNEL_TYPES, MODEL_TYPES, Work, expanding, slowed
 from limpide.hub.store import Store
 
 _LEGACY_EXPERT = re.compile(r"blk\.\d+\.ffn_(gate|up|down)\.\d+\.weight")
-MXFP4_BITS = 4.25
 _MATTERS = 0.02
 """Share of the weights below which a type without a kernel is not worth a word: routers, convolutions."""
 
@@ -65,7 +64,7 @@ def of_catalog(entry: CatalogEntry, *, download: bool = True) -> Candidate:
     work = Work(read)
     if entry.dominant_type not in KERNEL_TYPES:
         slowed = (*slowed, stored_slowly(entry.dominant_type))
-        work = _expanded(entry, read, idle)
+        work = Work(read, read, expanding(entry.parameters - idle, entry.dominant_type))
     return Candidate(
         name=entry.name,
         file_bytes=size,
@@ -76,15 +75,6 @@ def of_catalog(entry: CatalogEntry, *, download: bool = True) -> Candidate:
         slowed=slowed,
         size_is_estimate=isinstance(entry, HubEntry),
     )
-
-
-def _expanded(entry: CatalogEntry, read: int, idle: int) -> Work:
-    """The work of a file whose type has no kernel; of one with experts in MXFP4, these alone are."""
-    stored, shape = entry.dominant_type, entry.shape
-    if stored == "MXFP4" and shape and shape.experts:
-        numbers = shape.routed_parameters - idle
-        return Work(read, round(numbers * MXFP4_BITS / 8), expanding(numbers, stored))
-    return Work(read, read, expanding(entry.parameters - idle, stored))
 
 
 def _look_into(name: str, path: Path) -> Candidate:
