@@ -73,14 +73,17 @@ class HostedModel:
 
     async def chat(self, request: ChatRequest, caller: Caller = ANYBODY) -> HostedRunning:
         """Answer a conversation."""
-        return HostedRunning(self, await self._submit(partial(self._backend.stream, request, caller), caller), caller)
+        with self._stepper.expecting():
+            stream = await self._submit(partial(self._backend.stream, request, caller), caller)
+            return HostedRunning(self, stream, caller)
 
     async def complete(
         self, prompt: str | Sequence[int], sampling: Sampling, *, shape: Shape | None = None, caller: Caller = ANYBODY
     ) -> HostedRunning:
         """Continue raw text, or tokens, without a template."""
         submit = partial(self._backend.complete, prompt, sampling, shape=shape, caller=caller)
-        return HostedRunning(self, await self._submit(submit, caller), caller)
+        with self._stepper.expecting():
+            return HostedRunning(self, await self._submit(submit, caller), caller)
 
     async def score(self, context: str, continuations: Sequence[str], caller: Caller = ANYBODY) -> list[Scored]:
         """Log-likelihood of each continuation after the context."""
@@ -133,7 +136,7 @@ class HostedModel:
 
     async def _submit(self, submit: Callable[[], T], caller: Caller) -> T:
         def then_nudge() -> T:
-            if self.stopped:  # while this waited for its turn
+            if self._stepper.stopped:  # while this waited for its turn
                 raise self._closed()
             submitted = submit()
             self._stepper.nudge()
@@ -147,8 +150,9 @@ class HostedModel:
         self._entrances[caller.idle].left()
 
     async def _result(self, submit: Callable[[], Pending[T]], caller: Caller) -> T:
-        pending = await self._submit(submit, caller)
-        watch = self._stepper.watch(pending.job)
+        with self._stepper.expecting():
+            pending = await self._submit(submit, caller)
+            watch = self._stepper.watch(pending.job)
         try:
             await watch.change()
             self._left(caller)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from limpide.engine.engine import Engine
 from limpide.engine.stream import Job
@@ -66,6 +68,7 @@ class Stepper:
         self._engine = engine
         self._changed = threading.Condition()
         self._watches: set[Watch] = set()
+        self._expected = 0
         self._nudged = False
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"limpide-steps-{name}", daemon=True)
@@ -84,6 +87,18 @@ class Stepper:
         self.nudge()
         return watch
 
+    @contextmanager
+    def expecting(self) -> Iterator[None]:
+        """While the context is held, a watch may yet come: draining waits for it."""
+        with self._changed:
+            self._expected += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._expected -= 1
+                self._changed.notify_all()
+
     def forget(self, watch: Watch) -> None:
         """Nobody takes anything from the job any more. Safe to call twice."""
         with self._changed:
@@ -98,9 +113,12 @@ class Stepper:
             self._changed.notify_all()
 
     def drain(self, seconds: float) -> bool:
-        """Wait until nothing is watched: all answers were taken to their end, or given up. False if time ran out."""
+        """Wait until nothing is watched or expected: all answers were taken to their end, or given up.
+
+        False if time ran out.
+        """
         with self._changed:
-            return self._changed.wait_for(lambda: not self._watches or self.stopped, seconds)
+            return self._changed.wait_for(lambda: not (self._watches or self._expected) or self.stopped, seconds)
 
     def stop(self) -> None:
         """Stop after the step that is being computed; whoever still waits gets EngineStopped. Safe to call twice."""

@@ -12,6 +12,7 @@ import typer
 from limpide.cli.keys import keys_path
 
 if TYPE_CHECKING:
+    from limpide.server.access import KeyStore
     from limpide.server.guards import Guards
 
 ACCESS = "Access"
@@ -72,7 +73,6 @@ class Asked:
 
 def guard_of(asked: Asked) -> Guards:
     """The guards of the server. Raises InvalidParameter if it would be open to strangers."""
-    from limpide.server.access import KeyStore
     from limpide.server.guards import Guards
     from limpide.server.limits import Limits
     from limpide.server.traces import open_tracing
@@ -84,11 +84,23 @@ def guard_of(asked: Asked) -> Guards:
         allowed_origins=tuple(asked.allow_origin),
         limits=Limits(open_requests=asked.open_requests),
         log_content=asked.log_content,
-        keys=KeyStore(keys_path()) if keys_path().exists() else None,
+        keys=_keys(),
         tracing=open_tracing() if asked.traces else None,
     )
     guard.check()
     return guard
+
+
+def _keys() -> KeyStore | None:
+    """The keys, also if there are none yet: the first may be made while the server runs."""
+    from limpide.server.access import KeyStore
+
+    try:
+        return KeyStore(keys_path())
+    except OSError:
+        if keys_path().exists():
+            raise
+        return None  # a home that can't be written to will not hold keys
 
 
 def configure_log(log_format: LogFormat, *, content: bool) -> None:

@@ -435,6 +435,31 @@ def test_closing_lets_what_runs_come_to_its_end(host: Host) -> None:
     run(work())
 
 
+def test_closing_waits_for_prompts_that_are_being_encoded(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = host()
+    encoding, go_on = threading.Event(), threading.Event()
+    submit = model._backend.stream
+
+    def slowly(*arguments: Any) -> Any:
+        encoding.set()
+        assert go_on.wait(30)
+        return submit(*arguments)
+
+    monkeypatch.setattr(model._backend, "stream", slowly)
+
+    async def work() -> None:
+        asked = asyncio.create_task(model.chat(request()))
+        await asyncio.to_thread(encoding.wait, 30)
+        closing = asyncio.create_task(model.aclose(60))
+        while not model.stopped:
+            await asyncio.sleep(0)
+        go_on.set()
+        assert text(await read(await asked)) == "Paris, of course."
+        await closing
+
+    run(work())
+
+
 def test_closing_at_once_tells_the_readers(host: Host) -> None:
     gate = Gate()
     model = host(script=gate, chat=False)

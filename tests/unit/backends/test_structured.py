@@ -134,6 +134,29 @@ def test_a_model_that_opens_its_thinking_itself_may_do_so(make: Make) -> None:
     assert ask(backend, JsonSchema(CITY), "off").thinking == ""
 
 
+def test_what_looked_like_an_answer_and_opened_the_thinking_is_none(make: Make) -> None:
+    """The opening marker could have been the answer: what comes after the thinking begins the shape anew."""
+    said = "<think>hm</think>\n<b>"
+
+    def script(history: Sequence[int]) -> int:
+        written = bytes(token for token in history[-200:] if token < 256).partition(b"?")[2]
+        rest = said.encode()[len(written) :]
+        return rest[0] if rest else ord("!")
+
+    backend = make(script=script, dialect="think-tags-opened")
+    answer = ask(backend, Regex("<[a-z]{1,9}>"), "low", temperature=0.0)
+    assert (answer.thinking, answer.text, answer.finished.reason) == ("hm", "<b>", "stop")
+    assert answer.finished.receipt.parameters["shape"].status == "applied"
+
+
+def test_a_space_that_the_shape_wants_is_kept(make: Make) -> None:
+    """Also by tokenizers that put a space before each text, which detokenizing takes away."""
+    backend = make(" yes")
+    backend.tokenizer.space_prefix = True
+    assert ask(backend, Regex(" (yes|no)"), temperature=0.0).text == " yes"
+    assert ask(backend, None, temperature=0.0).text == "yes"
+
+
 def test_a_turn_that_ends_inside_the_thinking_is_answered(make: Make) -> None:
     backend = make(script=lambda _: 257)  # the end of turn, always
     answer = ask(backend, JsonSchema(CITY), "low")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -64,6 +65,17 @@ class CommandLine:
         out, err = self.capsys.readouterr()
         assert "Traceback" not in err
         return Shown(code, out, err)
+
+
+@pytest.fixture(autouse=True)
+def log_of_one_test() -> Iterator[None]:
+    """`limpide serve` logs to this test's stderr, which is gone when the next one runs."""
+    root, access = logging.getLogger(), logging.getLogger("uvicorn.access")
+    level, handlers, disabled = root.level, list(root.handlers), access.disabled
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    access.disabled = disabled
 
 
 @pytest.fixture

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
+import openai
 import pytest
 
 from limpide.cli.running import run
@@ -18,13 +21,7 @@ from limpide.core.errors import InvalidParameter
 
 
 def test_serves_says_where_and_drains(smollm2_path: Path, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "limpide", "serve", str(smollm2_path), "--port", "0", "--offline", "--context", "512"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "LIMPIDE_THINK": "off", "XDG_STATE_HOME": str(tmp_path)},
-    )
+    process = serving(str(smollm2_path), "--context", "512", state=tmp_path, LIMPIDE_THINK="off")
     try:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
@@ -69,3 +66,82 @@ def test_others_are_kept_out(host: str, capsys: pytest.CaptureFixture[str]) -> N
 def test_an_unknown_model_is_named_before_anything_is_served(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["serve", "smolm2-135m", "--port", "0"]) == 2
     assert "smollm2-135m" in capsys.readouterr().err
+
+
+def serving(*arguments: str, state: Path, **environment: str) -> subprocess.Popen[str]:
+    """`limpide serve` on a free port; the first line that it writes is its URL."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "limpide", "serve", *arguments, "--port", "0", "--offline"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "XDG_STATE_HOME": str(state), "XDG_CONFIG_HOME": str(state / "config"), **environment},
+    )
+
+
+def test_two_models_a_late_key_and_an_end_in_the_middle_of_work(smollm2_path: Path, tmp_path: Path) -> None:
+    """What a server is told to end in the middle of is finished in time, or by the next one."""
+    other = tmp_path / "other.gguf"
+    other.symlink_to(smollm2_path)
+    asked = (str(smollm2_path), str(other), "--context", "512", "--idle", "1", "--drain", "20")
+    line = {"model": "other", "messages": [{"role": "user", "content": "Count."}], "max_tokens": 40, "temperature": 0}
+    first = serving(*asked, state=tmp_path)
+    try:
+        client = client_of(first)
+        assert [model.id for model in client.models.list()] == [smollm2_path.stem, "other"]
+        assert states(client) == {smollm2_path.stem: "loaded", "other": "unloaded"}
+        answers = [client.chat.completions.create(**{**line, "model": name}) for name in (smollm2_path.stem, "other")]
+        assert answers[0].choices[0].message.content == answers[1].choices[0].message.content
+        while states(client) != {smollm2_path.stem: "unloaded", "other": "unloaded"}:  # nobody asks for a second
+            pass
+
+        made = [sys.executable, "-m", "limpide", "keys", "create", "late", "--tokens-per-day", "1"]
+        environment = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config")}
+        key = subprocess.run(made, capture_output=True, text=True, env=environment, check=True).stdout.strip()
+        late = client.with_options(api_key=key)
+        late.chat.completions.create(**line)
+        with pytest.raises(openai.RateLimitError):
+            late.chat.completions.create(**line)
+
+        lines = [
+            {"custom_id": str(number), "method": "POST", "url": "/v1/chat/completions", "body": line}
+            for number in range(6)
+        ]
+        file = client.files.create(file=("in", "\n".join(map(json.dumps, lines)).encode()), purpose="batch")
+        batch: Any = client.batches.create(
+            input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h"
+        )
+        background = client.responses.create(
+            model="other", input="Count.", background=True, max_output_tokens=60, temperature=0
+        )
+        while client.batches.retrieve(batch.id).status != "in_progress":
+            pass
+        first.send_signal(signal.SIGTERM)
+        _, err = first.communicate(timeout=60)
+    finally:
+        first.kill()
+    assert first.returncode == 0
+    assert "Traceback" not in err
+    second = serving(*asked, state=tmp_path)
+    try:
+        client = client_of(second)
+        drained = client.responses.retrieve(background.id)
+        assert drained.status in ("completed", "incomplete"), drained.error
+        assert drained.usage
+        while batch.status not in ("completed", "failed", "expired"):
+            batch = client.batches.retrieve(batch.id)
+        assert (batch.status, batch.request_counts.completed) == ("completed", 6)
+    finally:
+        second.send_signal(signal.SIGTERM)
+        second.communicate(timeout=60)
+        second.kill()
+    assert second.returncode == 0
+
+
+def client_of(process: subprocess.Popen[str]) -> openai.OpenAI:
+    assert process.stdout is not None
+    return openai.OpenAI(base_url=process.stdout.readline().strip(), api_key="none", max_retries=0, timeout=60)
+
+
+def states(client: openai.OpenAI) -> dict[str, str]:
+    return {model.id: model.limpide["state"] for model in client.models.list()}  # type: ignore[attr-defined]
