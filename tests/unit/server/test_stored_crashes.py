@@ -126,10 +126,10 @@ def test_what_was_acknowledged_a_moment_before_is_there_whole(tmp_path: Path) ->
         form = '--limit\r\nContent-Disposition: form-data; name="file"; filename="half.bin"\r\n\r\n'
         head = f"Host: localhost\r\nContent-Type: multipart/form-data; boundary=limit\r\nContent-Length: {len(content)}"
         half.sendall(f"POST /v1/files HTTP/1.1\r\n{head}\r\n\r\n{form}".encode() + content[: len(content) // 2])
-        *_, last = client.responses.create(model="fake", input="question 07", stream=True)
+        stream = client.responses.create(model="fake", input="question 07", stream=True)
+        last = next(event for event in stream if event.type == "response.completed")
 
     with server(database, log) as client:
-        assert last.type == "response.completed"
         assert client.responses.retrieve(last.response.id).to_dict() == last.response.to_dict()
         [asked] = client.responses.input_items.list(last.response.id).to_dict()["data"]
         assert asked["content"] == [{"type": "input_text", "text": "question 07"}]
