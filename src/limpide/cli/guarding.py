@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -103,8 +105,13 @@ def _keys() -> KeyStore | None:
         return None  # a home that can't be written to will not hold keys
 
 
-def configure_log(log_format: LogFormat, *, content: bool) -> None:
-    """Send the process's log to stderr."""
+@contextmanager
+def log_to_stderr(log_format: LogFormat, *, content: bool) -> Iterator[None]:
+    """Send the process's log to stderr while the context is held."""
     from limpide.server.logs import configure_logging
 
-    configure_logging(as_json=log_format is LogFormat.JSON, content=content)
+    handler = configure_logging(as_json=log_format is LogFormat.JSON, content=content)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)

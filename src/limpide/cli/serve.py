@@ -15,8 +15,8 @@ from limpide.cli.guarding import (
     LogFormatOption,
     RequireKeysOption,
     TracesOption,
-    configure_log,
     guard_of,
+    log_to_stderr,
 )
 from limpide.cli.options import (
     ContextOption,
@@ -141,7 +141,6 @@ def serve(
       limpide serve
       limpide serve smollm2-135m ./model.gguf --port 8080
     """
-    configure_log(log_format, content=log_content)
     from limpide.backends.entrance import QueueBound
 
     queue = QueueBound(max_waiting, max_wait)
@@ -156,7 +155,8 @@ def serve(
     from limpide.hub.places import state_dir
     from limpide.server.settings import ServerSettings
 
-    with listen(host, port) as listening:  # before anything is fetched or loaded for nothing
+    # The port before anything is fetched or loaded for nothing.
+    with log_to_stderr(log_format, content=log_content), listen(host, port) as listening:
         url = _url(host, int(listening.getsockname()[1]))
         licences = frozenset(accept_licence or ())
         with watch() as progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -64,8 +65,10 @@ def test_others_are_kept_out(host: str, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_an_unknown_model_is_named_before_anything_is_served(capsys: pytest.CaptureFixture[str]) -> None:
+    handlers = logging.getLogger().handlers[:]
     assert run(["serve", "smolm2-135m", "--port", "0"]) == 2
     assert "smollm2-135m" in capsys.readouterr().err
+    assert logging.getLogger().handlers == handlers, "the log is the server's only while it runs"
 
 
 def serving(*arguments: str, state: Path, **environment: str) -> subprocess.Popen[str]:
