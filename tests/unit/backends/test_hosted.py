@@ -46,8 +46,18 @@ def host() -> Iterator[Host]:
     assert our_threads() == []
 
 
-def our_threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("limpide-")]
+_others: set[threading.Thread] = set()
+
+
+@pytest.fixture(autouse=True)
+def others_threads() -> None:
+    """What tests of other files have left running is not ours."""
+    _others.clear()
+    _others.update(threading.enumerate())
+
+
+def our_threads() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name.startswith("limpide-") and each not in _others]
 
 
 def request(prompt: str = "Capital?", think: Any = "off", **sampling: Any) -> ChatRequest:
@@ -511,9 +521,8 @@ def test_a_model_that_is_dropped_leaves_no_thread() -> None:
     assert our_threads()
     del model
     gc.collect()
-    for thread in threading.enumerate():
-        if thread.name.startswith("limpide-"):
-            thread.join(60)
+    for thread in our_threads():
+        thread.join(60)
     assert our_threads() == []
 
 

@@ -50,12 +50,13 @@ class Shelf:
 
 @pytest.fixture
 def shelf() -> Iterator[Shelf]:
+    before = set(threading.enumerate())  # what tests of other files have left running is not ours
     shelf = Shelf()
     yield shelf
     for backend in shelf.backends:
         with pytest.raises(EngineStopped):
             _ = backend.engine
-    assert [t.name for t in threading.enumerate() if t.name.startswith("limpide-")] == []
+    assert [t for t in set(threading.enumerate()) - before if t.name.startswith("limpide-")] == []
 
 
 def run(pool: ModelPool, work: Coroutine[Any, Any, None]) -> None:
