@@ -155,8 +155,13 @@ def test_a_background_response_is_there_at_once_and_done_later(client: openai.Op
         response = client.responses.retrieve(response.id)
     assert (response.status, response.output_text) == ("completed", "The answer.")
     with pytest.raises(openai.BadRequestError, match="was not kept"):
-        for _ in range(200):  # it may be told as a running one for a moment longer
-            list(client.responses.retrieve(response.id, stream=True))
+        follow_until_refused(client, response.id)
+
+
+def follow_until_refused(client: openai.OpenAI, name: str) -> None:
+    """It may be told as a running one for a moment longer."""
+    for _ in range(200):
+        list(client.responses.retrieve(name, stream=True))
 
 
 def test_a_stream_can_be_taken_up_again(client: openai.OpenAI) -> None:
