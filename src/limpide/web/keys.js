@@ -23,11 +23,13 @@ export function askForKey(why) {
 /** @param {string} why */
 function show(why) {
   return new Promise((resolve) => {
-    const input = h("input", { type: "password", id: "key", autocomplete: "off", required: true, spellcheck: "false" });
+    // Not a password field: browsers would offer to keep it, and it shall be gone with the tab.
+    const input = h("input.secret", { type: "text", id: "key", autocomplete: "off", required: true, spellcheck: "false" });
     const finish = (/** @type {boolean} */ given) => {
       if (given) sessionStorage.setItem(PLACE, input.value.trim());
       dialog.close();
       dialog.remove();
+      refocus();
       resolve(given);
     };
     const dialog = h("dialog.card", { "aria-labelledby": "key-title", oncancel: () => finish(false) },
@@ -42,5 +44,14 @@ function show(why) {
     document.body.append(dialog);
     dialog.showModal();
     input.focus();
+  });
+}
+
+/** Chromium gives the focus back to a text field without a caret, and then nothing can be typed: take it anew. */
+function refocus() {
+  requestAnimationFrame(() => {
+    const focused = /** @type {HTMLElement | null} */ (document.activeElement);
+    focused?.blur();
+    focused?.focus();
   });
 }

@@ -96,6 +96,8 @@ def test_a_key_is_asked_for_and_kept_for_the_tab(serve: Serve, read: Read, tmp_p
         page.wait("#key").send_keys("lmp_wrong\n")
         page.wait("dialog", "not a key")
         page.wait("#key").send_keys(text, "\n")
+        page.wait_gone("dialog")
+        page.wait("html[data-ready]")
         page.ask("hello")
         page.answered("ok")
         assert page.script("return sessionStorage.getItem('limpide.key')") == text
