@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.config import SchemathesisConfig
 from schemathesis.generation import GenerationMode
@@ -103,6 +103,11 @@ def _references(value: Any) -> Iterator[str]:
             yield from _references(item)
 
 
+def leaves_out_a_field(case: Any) -> bool:
+    """A field that is an empty list is not sent at all in a form, and a form without it may be right."""
+    return case.media_type == "multipart/form-data" and isinstance(case.body, dict) and [] in case.body.values()
+
+
 def form_of_its_dialect(ctx: Any, response: Any, case: Any) -> None:
     """Every error has OpenAI's body, or Anthropic's on its paths."""
     if response.status_code >= 400:
@@ -119,8 +124,6 @@ def form_of_its_dialect(ctx: Any, response: Any, case: Any) -> None:
 def test_whatever_comes_is_answered_as_the_document_says(
     fake_host: Any, serve: Callable[..., httpx.Client], method: str, path: str, mode: GenerationMode
 ) -> None:
-    if (path, mode) == ("/v1/files", GenerationMode.NEGATIVE):
-        pytest.xfail("a form's fields are text: a list of one is sent as the value itself, which is right again")
     client = serve(fake_host("yes", model_context=512))
     config = SchemathesisConfig()
     config.projects.default.generation.update(modes=[mode])
@@ -138,6 +141,7 @@ def test_whatever_comes_is_answered_as_the_document_says(
     @bounded
     @given(operation.as_strategy(generation_mode=mode))
     def probe(case: Any) -> None:
+        assume(not leaves_out_a_field(case))
         case.call_and_validate(
             base_url=str(client.base_url).rstrip("/"), checks=[*CHECKS, form_of_its_dialect], timeout=20
         )

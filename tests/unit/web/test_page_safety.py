@@ -86,7 +86,6 @@ def test_a_gigantic_line_and_endless_marks_do_not_stop_the_page(serve: Serve, re
     page.answered("ok")
 
 
-@pytest.mark.xfail(strict=False, reason="now and then the browser is slower than the test on a busy machine")
 def test_a_key_is_asked_for_and_kept_for_the_tab(serve: Serve, read: Read, tmp_path: Path) -> None:
     with KeyStore(tmp_path / "keys.sqlite") as store:
         text, key = new_key("alice", KeyRules())

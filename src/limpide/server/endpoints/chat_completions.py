@@ -8,10 +8,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from limpide.server.answering import Answering, start
+from limpide.server.chunked import chunk_frames
 from limpide.server.context import settings_of
 from limpide.server.ids import new_id
 from limpide.server.openapi import streamed
-from limpide.server.sse import DONE, EventStream, Frames, frame, until_client_leaves
+from limpide.server.sse import EventStream, until_client_leaves
 from limpide.server.wire.base import reply
 from limpide.server.wire.chat_reply import ChatChunk, ChatChunks, ChatCompletion, ChatFold
 from limpide.server.wire.chat_request import ChatCompletionRequest, read_chat
@@ -41,7 +42,7 @@ async def create_chat_completion(request: Request, asked: ChatCompletionRequest)
 
     if asked.stream:
         answer, chunks = await begin()
-        frames = _frames(answer, chunks)
+        frames = chunk_frames(answer, chunks)
         return EventStream(frames, ping_seconds=settings.ping_seconds, closing=answer.aclose)
 
     async def whole() -> ChatCompletion:
@@ -50,17 +51,6 @@ async def create_chat_completion(request: Request, asked: ChatCompletionRequest)
             return await _whole(answer, chunks)
 
     return reply(await until_client_leaves(request.receive, whole()))
-
-
-async def _frames(answer: Answering, chunks: ChatChunks) -> Frames:
-    for chunk in chunks.open():
-        yield frame(chunk.as_json())
-    async for event in answer:
-        for chunk in chunks.push(event):
-            yield frame(chunk.as_json())
-    chunks.ends.check()
-    await answer.aclose()  # who has read [DONE] may rely on it that nothing is held any more
-    yield DONE
 
 
 async def _whole(answer: Answering, chunks: ChatChunks) -> ChatCompletion:

@@ -13,11 +13,12 @@ from limpide.core.hosting import Caller, Running, ServedModel
 from limpide.core.sampling import Sampling
 from limpide.core.shape import Shape
 from limpide.server.answering import Answering, start
+from limpide.server.chunked import chunk_frames
 from limpide.server.context import settings_of
 from limpide.server.ids import new_id
 from limpide.server.merging import Merged
 from limpide.server.openapi import streamed
-from limpide.server.sse import DONE, EventStream, Frames, frame, until_client_leaves
+from limpide.server.sse import EventStream, until_client_leaves
 from limpide.server.wire.base import reply
 from limpide.server.wire.completion_reply import TextChunks, TextCompletion, TextFold
 from limpide.server.wire.completion_request import CompletionRequest, Prompt, read_completion
@@ -50,7 +51,7 @@ async def create_completion(request: Request, asked: CompletionRequest) -> Respo
 
     if asked.stream:
         answer, chunks = await begin()
-        frames = _frames(answer, chunks)
+        frames = chunk_frames(answer, chunks)
         return EventStream(frames, ping_seconds=settings_of(request).ping_seconds, closing=answer.aclose)
 
     async def whole() -> TextCompletion:
@@ -79,14 +80,3 @@ async def _ask(
 
 async def _text(model: ServedModel, prompt: Prompt) -> str:
     return prompt if isinstance(prompt, str) else await model.detokenize(prompt)
-
-
-async def _frames(answer: Answering, chunks: TextChunks) -> Frames:
-    for chunk in chunks.open():
-        yield frame(chunk.as_json())
-    async for event in answer:
-        for chunk in chunks.push(event):
-            yield frame(chunk.as_json())
-    chunks.ends.check()
-    await answer.aclose()  # who has read [DONE] may rely on it that nothing is held any more
-    yield DONE

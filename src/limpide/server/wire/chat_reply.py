@@ -171,17 +171,8 @@ class ChatChunks:
             case ToolCallDelta():
                 return [self._chunk(event.index, Delta(tool_calls=[_piece(event)]))]
             case Finished():
-                return self._end(event)
-
-    def _end(self, event: Finished) -> list[ChatChunk]:
-        last = self.ends.add(event)
-        chunk = self._chunk(event.index, Delta(), reason=finish_reason(event))
-        if not last:
-            return [chunk]
-        if not self._include_usage:
-            return [chunk.model_copy(update={"limpide": self.ends.extras()})]
-        whole = {"choices": [], "usage": self.ends.usage(), "limpide": self.ends.extras()}
-        return [chunk, chunk.model_copy(update=whole)]
+                chunk = self._chunk(event.index, Delta(), reason=finish_reason(event))
+                return self.ends.close(event, chunk, include_usage=self._include_usage)
 
     def _chunk(
         self, index: int, delta: Delta, logprobs: ChatLogprobs | None = None, reason: FinishReason | None = None

@@ -75,19 +75,10 @@ class TextChunks:
             case TextDelta() | ThinkingDelta():
                 return [self._chunk(event.index, event.text, self._logprobs(event.index, event.logprobs))]
             case Finished():
-                return self._end(event)
+                chunk = self._chunk(event.index, "", reason=finish_reason(event))
+                return self.ends.close(event, chunk, include_usage=self._include_usage)
             case _:
                 return []
-
-    def _end(self, event: Finished) -> list[TextCompletion]:
-        last = self.ends.add(event)
-        chunk = self._chunk(event.index, "", reason=finish_reason(event))
-        if not last:
-            return [chunk]
-        if not self._include_usage:
-            return [chunk.model_copy(update={"limpide": self.ends.extras()})]
-        whole = {"choices": [], "usage": self.ends.usage(), "limpide": self.ends.extras()}
-        return [chunk, chunk.model_copy(update=whole)]
 
     def _chunk(
         self, index: int, text: str, logprobs: TextLogprobs | None = None, reason: FinishReason | None = None

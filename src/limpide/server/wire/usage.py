@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from limpide.core.errors import EngineStopped
 from limpide.core.events import Finished
 from limpide.core.receipt import Outcome
 from limpide.server.wire.base import Reply
+
+C = TypeVar("C", bound=Reply)
+"""A chunk that has `choices`, `usage` and `limpide`."""
 
 
 class PromptDetails(Reply):
@@ -65,6 +68,17 @@ class Ends:
         """One more; whether it was the last."""
         self._ends[end.index] = end
         return self.complete
+
+    def close(self, end: Finished, chunk: C, *, include_usage: bool) -> list[C]:
+        """The chunks that a choice's end is told with: its own and, after the last end, what all together say.
+
+        The receipt is in the last chunk of all. With `include_usage` that is one without choices, with the counts.
+        """
+        if not self.add(end):
+            return [chunk]
+        if not include_usage:
+            return [chunk.model_copy(update={"limpide": self.extras()})]
+        return [chunk, chunk.model_copy(update={"choices": [], "usage": self.usage(), "limpide": self.extras()})]
 
     @property
     def complete(self) -> bool:
