@@ -15,13 +15,14 @@ from typing import Any
 
 WALL_SECONDS = 10.0
 """Beside the processor time. Only for systems that can't limit that, and for machines that are busy."""
+_LIFE = Path(__file__).with_name("confined_worker.py")
 _EXIT_SECONDS = 1.0
 _OUT_OF_TIME = {-int(getattr(signal, name)) for name in ("SIGPROF", "SIGKILL") if hasattr(signal, name)} | {1}
 """Exit codes of a worker that the kernel or our clock ended (1 is what TerminateProcess leaves on Windows)."""
 
 
 class ConfinedWorker:
-    """A script that answers one line of JSON with another. Safe to use from several threads.
+    """A file that answers one JSON object with another, as `confined_worker.py` asks. Safe to use from several threads.
 
     It is started when first needed, replaced when it was ended, and gone with this process. It limits itself; a clock
     here ends it where it can't.
@@ -62,7 +63,7 @@ class ConfinedWorker:
                 return process
             self._discard(process)
         self._process = process = subprocess.Popen(  # noqa: S603 - our own script by our own interpreter
-            [sys.executable, "-P", str(self._script)],
+            [sys.executable, "-P", str(_LIFE), str(self._script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -1,21 +1,20 @@
-"""Renders chat templates in a process of its own. Run as a script by `template.py`; imports nothing of Limpide.
+"""Renders chat templates in a process of its own. Imports nothing of Limpide.
 
 A template is a program by a stranger. Inside Python nothing can bound what it costs: not only loops, but single
 operations (`'a' * 10**12`, the comparison of two nested lists) run for as long as they like. The kernel can: this
-process has a limit on memory and, while it renders, on processor time, and it can open no file. Passing a limit ends
-the process, which the parent reports and replaces.
+process has a limit on memory and, while it renders, on processor time, and it can open no file: see
+`confined_worker.py`, which calls `make`.
 
-One JSON object a line, in and out. In: source, context, max_characters, seconds. Out: text, or error and message.
+In: source, context, max_characters. Out: text, or error and message.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import signal
 import sys
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -133,47 +132,11 @@ class Renderer:
         return "".join(parts)
 
 
-def confine() -> None:
-    """Give up what a template has no use for. Where a system lacks a limit, the parent's clock remains."""
-    with contextlib.suppress(ValueError, OSError, AttributeError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-        signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    time.localtime()  # reads the time zone's file while files can still be opened
-    try:
-        import resource
-    except ImportError:
-        return
-    for limit, value in (
-        (resource.RLIMIT_AS, MEMORY_BYTES),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, 3),
-    ):
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(limit, (value, value))
-
-
-def allow(seconds: float) -> None:
-    """Let the kernel end this process after so much more processor time; 0 takes the limit away."""
-    with contextlib.suppress(AttributeError):
-        signal.setitimer(signal.ITIMER_PROF, seconds)
-
-
-def main() -> None:
-    """Answer until the parent is gone."""
+def make() -> Callable[[dict[str, Any]], dict[str, str]]:
+    """What renders, once it has rendered: Python loads late, and so is the time zone's file read."""
     renderer = Renderer()
     warmed = renderer.answer({"source": _WARM_UP, "context": {"x": "é"}, "max_characters": 1 << 16})
     if "text" not in warmed:
         sys.exit(f"the renderer can't render: {warmed}")
-    confine()
-    for line in sys.stdin.buffer:
-        request = json.loads(line)
-        allow(request["seconds"])
-        response = json.dumps(renderer.answer(request)).encode()
-        allow(0)
-        sys.stdout.buffer.write(response + b"\n")
-        sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
-    main()
+    time.localtime()
+    return renderer.answer

@@ -1,20 +1,16 @@
-"""Compiles grammars to see whether they can be. Run as a script by `checking.py`; imports nothing of Limpide.
+"""Compiles grammars to see whether they can be. Done in a confined process; imports nothing of Limpide.
 
 A schema or an expression by a stranger can keep a grammar compiler busy for ever (the intersection of thirty patterns
-does), and nothing inside this process could stop it. The kernel can: see `template_worker.py`, which works alike.
+does), and nothing inside this process could stop it. The kernel can: see `confined_worker.py`, which calls `make`.
 
-One JSON object a line, in and out. In: grammar, special (name to id), vocab_size, seconds. Out: ok, or error and
-message.
+In: grammar, special (name to id), vocab_size. Out: ok, or error and message.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import signal
-import sys
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import llguidance
@@ -68,44 +64,8 @@ class Checker:
         return found
 
 
-def confine() -> None:
-    """Give up what compiling has no use for."""
-    with contextlib.suppress(ValueError, OSError, AttributeError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-        signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    try:
-        import resource
-    except ImportError:
-        return
-    for limit, value in (
-        (resource.RLIMIT_AS, MEMORY_BYTES),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, 3),
-    ):
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(limit, (value, value))
-
-
-def allow(seconds: float) -> None:
-    """Let the kernel end this process after so much more processor time; 0 takes the limit away."""
-    with contextlib.suppress(AttributeError):
-        signal.setitimer(signal.ITIMER_PROF, seconds)
-
-
-def main() -> None:
-    """Answer until the parent is gone."""
+def make() -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """What answers requests, once it has answered one: the compiler loads late."""
     checker = Checker()
     checker.answer({"grammar": 'start: %json {"type": "object"}', "special": {}, "vocab_size": 256})
-    confine()
-    for line in sys.stdin.buffer:
-        request = json.loads(line)
-        allow(request["seconds"])
-        response = json.dumps(checker.answer(request)).encode()
-        allow(0)
-        sys.stdout.buffer.write(response + b"\n")
-        sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
-    main()
+    return checker.answer
