@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import uvicorn
 
@@ -16,6 +13,7 @@ from limpide.core.hosting import Host
 from limpide.server.app import create_app
 from limpide.server.guards import Guards
 from limpide.server.settings import ServerSettings
+from threaded_server import listening
 
 
 class FakeHost(ModelPool):
@@ -40,21 +38,5 @@ def serving(host: Host, settings: ServerSettings | None = None, guard: Guards | 
     """The URL of a server in a thread, guarded as `limpide serve` is, stopped in the end as SIGTERM would."""
     app = create_app(host, settings, guard or Guards())
     config = uvicorn.Config(app, port=0, log_config=None, lifespan="on", ws="none")
-    server = uvicorn.Server(config)
-    ready = threading.Event()
-    startup = server.startup
-
-    async def announced(sockets: Any = None) -> None:
-        await startup(sockets)
-        ready.set()
-
-    server.startup = announced  # type: ignore[method-assign]
-    thread = threading.Thread(target=asyncio.run, args=[server.serve()])
-    thread.start()
-    try:
-        assert ready.wait(30)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(60)
-        assert not thread.is_alive()
+    with listening(config) as url:
+        yield url

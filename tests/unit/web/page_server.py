@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ from limpide.core.hosting import Host
 from limpide.server.app import create_app
 from limpide.server.guards import Guards
 from limpide.server.settings import ServerSettings
+from threaded_server import listening
 
 PAGE = Path(limpide.__file__).parent / "web"
 
@@ -27,21 +26,5 @@ def serving(host: Host, guards: Guards, port: int = 0) -> Iterator[str]:
         create_app(host, settings, guards), port=port, log_config=None, lifespan="on", ws="none",
         timeout_graceful_shutdown=1,
     )  # fmt: skip
-    server = uvicorn.Server(config)
-    ready = threading.Event()
-    startup = server.startup
-
-    async def announced(sockets: object = None) -> None:
-        await startup(sockets)  # type: ignore[arg-type]
-        ready.set()
-
-    server.startup = announced  # type: ignore[method-assign]
-    thread = threading.Thread(target=asyncio.run, args=[server.serve()])
-    thread.start()
-    try:
-        assert ready.wait(30)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(60)
-        assert not thread.is_alive()
+    with listening(config) as url:
+        yield url
