@@ -16,7 +16,6 @@ import numpy as np
 
 from limpide.kernels import simd
 from limpide.kernels.blocks import LAYOUTS
-from limpide.kernels.few import multiply_tile
 from limpide.kernels.fields import (
     JOB_ADD,
     JOB_FACTORS,
@@ -31,8 +30,9 @@ from limpide.kernels.fields import (
     NUM_JOB_FIELDS,
 )
 from limpide.kernels.functions import argument, inline
-from limpide.kernels.many import PANEL, STEP, fill_panel, multiply_panel
+from limpide.kernels.many import PANEL, STEP, multiply_panel
 from limpide.kernels.matrices import copy_row
+from limpide.kernels.pieces import tile_by_rows, whole_panel
 from limpide.kernels.tiles import TILE
 
 
@@ -66,8 +66,7 @@ def _tile(job, first, height):  # type: ignore[no-untyped-def]
 
 def few_rows(format_name: str) -> Callable[[int], None]:
     """Jobs of a handful of rows each."""
-    layout = LAYOUTS[format_name]
-    one, two, four = (multiply_tile(layout, rows) for rows in (1, 2, 4))
+    products = tile_by_rows(LAYOUTS[format_name])
 
     def kernel(arguments):  # type: ignore[no-untyped-def]
         thread = simd.fetch_add(arguments + 8, 1)
@@ -85,25 +84,7 @@ def few_rows(format_name: str) -> Callable[[int], None]:
                 row_bytes, rest = argument(job, JOB_ROW_BYTES), argument(job, JOB_REST)
                 out_stride, add = argument(job, JOB_OUT_STRIDE), argument(job, JOB_ADD)
                 x_q, x_f, x_rows = argument(job, JOB_Q), argument(job, JOB_FACTORS), argument(job, JOB_X_ROWS)
-                to, to_stride, adds = out, out_stride, add
-                if count < TILE:
-                    to, to_stride, adds = result, np.int64(4 * TILE), np.int64(0)
-                j = np.int64(0)
-                while j < x_rows:
-                    q, f = x_q + j * columns, x_f + j * columns // 2
-                    y = to + j * to_stride
-                    if x_rows - j >= 4:
-                        four(weight, row_bytes, count, q, f, columns, rest, y, to_stride, adds)
-                        j += 4
-                    elif x_rows - j >= 2:
-                        two(weight, row_bytes, count, q, f, columns, rest, y, to_stride, adds)
-                        j += 2
-                    else:
-                        one(weight, row_bytes, count, q, f, columns, rest, y, to_stride, adds)
-                        j += 1
-                if count < TILE:
-                    for k in range(x_rows):
-                        copy_row(result + k * 4 * TILE, out + k * out_stride, count, add)
+                products(weight, row_bytes, count, x_q, x_f, x_rows, columns, rest, out, out_stride, add, result)
 
     return kernel
 
@@ -111,7 +92,7 @@ def few_rows(format_name: str) -> Callable[[int], None]:
 def many_rows(format_name: str) -> Callable[[int], None]:
     """Jobs of many rows each: at least STEP."""
     layout = LAYOUTS[format_name]
-    fill, product = fill_panel(layout), multiply_panel(layout)
+    decode, product = whole_panel(layout), multiply_panel(layout)
 
     def kernel(arguments):  # type: ignore[no-untyped-def]
         thread = simd.fetch_add(arguments + 8, 1)
@@ -130,10 +111,7 @@ def many_rows(format_name: str) -> Callable[[int], None]:
             row_bytes, rest = argument(job, JOB_ROW_BYTES), argument(job, JOB_REST)
             out_stride, add = argument(job, JOB_OUT_STRIDE), argument(job, JOB_ADD)
             x_q, x_f, x_rows = argument(job, JOB_Q), argument(job, JOB_FACTORS), argument(job, JOB_X_ROWS)
-            for half in range(0, PANEL, TILE):
-                # where a panel has fewer rows than it has room for, its last row is decoded again
-                start = simd.smaller(half, count - 1)
-                fill(weight + start * row_bytes, row_bytes, count - start, columns, panel, s, m, half)
+            decode(weight, row_bytes, count, columns, panel, s, m)
             for next_row in range(0, x_rows, STEP):
                 # the last step goes back to rows that are done: behind the job's rows lie another's
                 j = simd.smaller(next_row, x_rows - STEP)

@@ -18,12 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from limpide.kernels import simd
 from limpide.kernels.blocks import LAYOUTS
-from limpide.kernels.few import multiply_tile
-from limpide.kernels.many import PANEL, STEP, fill_panel, multiply_panel
+from limpide.kernels.many import PANEL, STEP, multiply_panel
 from limpide.kernels.matrices import (
     OUT,
     OUT_STRIDE,
@@ -36,13 +33,13 @@ from limpide.kernels.matrices import (
     matrix,
     shared,
 )
+from limpide.kernels.pieces import tile_by_rows, whole_panel
 from limpide.kernels.tiles import TILE
 
 
 def few_rows(format_name: str) -> Callable[[int], None]:
     """y[m, n] = sum over k of x[m, k] w[n, k], for a handful of m; matrices of one format and width."""
-    layout = LAYOUTS[format_name]
-    one, two, four = (multiply_tile(layout, rows) for rows in (1, 2, 4))
+    products = tile_by_rows(LAYOUTS[format_name])
 
     def kernel(arguments):  # type: ignore[no-untyped-def]
         columns, x_q, x_f, x_rows, num, add, padded, result = shared(arguments)
@@ -58,25 +55,7 @@ def few_rows(format_name: str) -> Callable[[int], None]:
                 weight = matrix(arguments, i, WEIGHT) + first * row_bytes
                 out, out_stride = matrix(arguments, i, OUT) + 4 * first, matrix(arguments, i, OUT_STRIDE)
                 count = simd.smaller(TILE, matrix(arguments, i, ROWS) - first)
-                to, to_stride, adds = out, out_stride, add
-                if count < TILE:
-                    to, to_stride, adds = result, np.int64(4 * TILE), np.int64(0)
-                j = np.int64(0)
-                while j < x_rows:
-                    q, f = x_q + j * columns, x_f + j * columns // 2
-                    y = to + j * to_stride
-                    if x_rows - j >= 4:
-                        four(weight, row_bytes, count, q, f, columns, padded, y, to_stride, adds)
-                        j += 4
-                    elif x_rows - j >= 2:
-                        two(weight, row_bytes, count, q, f, columns, padded, y, to_stride, adds)
-                        j += 2
-                    else:
-                        one(weight, row_bytes, count, q, f, columns, padded, y, to_stride, adds)
-                        j += 1
-                if count < TILE:
-                    for k in range(x_rows):
-                        copy_row(result + k * 4 * TILE, out + k * out_stride, count, add)
+                products(weight, row_bytes, count, x_q, x_f, x_rows, columns, padded, out, out_stride, add, result)
 
     return kernel
 
@@ -84,7 +63,7 @@ def few_rows(format_name: str) -> Callable[[int], None]:
 def many_rows(format_name: str) -> Callable[[int], None]:
     """As `few_rows`, for many m. x has room for a multiple of MANY_STEP rows."""
     layout = LAYOUTS[format_name]
-    fill, product = fill_panel(layout), multiply_panel(layout)
+    decode, product = whole_panel(layout), multiply_panel(layout)
 
     def kernel(arguments):  # type: ignore[no-untyped-def]
         columns, x_q, x_f, x_rows, num, add, padded, panel = shared(arguments)
@@ -101,10 +80,7 @@ def many_rows(format_name: str) -> Callable[[int], None]:
             weight = matrix(arguments, i, WEIGHT) + first * row_bytes
             out, out_stride = matrix(arguments, i, OUT) + 4 * first, matrix(arguments, i, OUT_STRIDE)
             count = simd.smaller(PANEL, matrix(arguments, i, ROWS) - first)
-            for half in range(0, PANEL, TILE):
-                # where a panel has fewer rows than it has room for, its last row is decoded again
-                start = simd.smaller(half, count - 1)
-                fill(weight + start * row_bytes, row_bytes, count - start, columns, panel, s, m, half)
+            decode(weight, row_bytes, count, columns, panel, s, m)
             for j in range(0, x_rows, STEP):
                 q, f = x_q + j * columns, x_f + j * columns // 2
                 to = out + j * out_stride
