@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from limpide.core.errors import DownloadFailed, OfflineError
 from limpide.hub import Acceptances, resolve
+
+os.environ["LIMPIDE_SERVER"] = "off"
+"""A server that the person runs beside the tests is none of theirs; those that are about it say so."""
 
 
 def _real_model(name: str, state: Path) -> Path:

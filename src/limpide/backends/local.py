@@ -116,6 +116,9 @@ class LocalBackend:
         limit, num_blocks = plan_cache(
             spec.kv_shapes, dtype, model_context=spec.context, context=context, cache_bytes=cache_bytes
         )
+        self.context = limit
+        """Tokens of prompt and answer together."""
+        self.numerics = numerics
         self._info = ModelInfo(
             name=name,
             architecture=spec.family,
@@ -191,7 +194,7 @@ class LocalBackend:
         except BaseException:
             checkpoint.close()
             raise
-        model.settle(backend.info.context)
+        model.settle(backend.context)
         backend._why_no_text = trouble
         hashed.start()
         return backend

@@ -11,7 +11,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from limpide.cli.opening import Choice, open_model, seconds_since_start
+from limpide.cli.opening import Choice, open_where, seconds_since_start
 from limpide.cli.options import (
     SAMPLING,
     ContextOption,
@@ -20,6 +20,7 @@ from limpide.cli.options import (
     NumericsChoice,
     NumericsOption,
     OfflineOption,
+    ServerOption,
     SystemOption,
     ThinkOption,
     ThreadsOption,
@@ -47,6 +48,7 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 @app.command(cls=PanelCommand)
 def ask(
+    command: typer.Context,
     question: Annotated[
         str | None, typer.Argument(metavar="[QUESTION]", help="What to ask; - reads it from the standard input.")
     ] = None,
@@ -83,6 +85,7 @@ def ask(
     context: ContextOption = None,
     threads: ThreadsOption = None,
     offline: OfflineOption = False,
+    server: ServerOption = "auto",
     accept_licence: LicenceOption = None,
     temperature: Annotated[
         float | None,
@@ -145,6 +148,7 @@ def ask(
       cat report.txt | limpide ask --file - "Sum this up in one sentence."
       limpide ask --json --seed 7 --temperature 0.8 "Name a colour." > answer.json
       limpide ask --regex "yes|no" "Is 91 a prime number?"
+      LIMPIDE_API_KEY=… limpide ask --server https://api.example.com/v1 -m some-model "Why?"
       limpide ask -m gemma3-270m --accept-licence gemma --raw "The sea is"
     """
     parameters = given(
@@ -174,7 +178,10 @@ def ask(
     shape = read_shape(json_schema, regex)
     prompt = gather(question, file or ())
     choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads)
-    with open_model(choice) as opened:
+    if parameters.get("n", 1) > 1 and server == "auto":
+        server = "off"
+    named = getattr(command.get_parameter_source("model"), "name", "") != "DEFAULT"
+    with open_where(choice, server, named=named, quiet=quiet) as opened:
         asked = time.perf_counter()
         events = _ask(opened, prompt, thinking, system, callable_tools, raw=raw, shape=shape, parameters=parameters)
         if json:

@@ -52,8 +52,8 @@ def measure(
     if not isinstance(backend, LocalBackend):
         raise BadRequest(f"{model.info.name} does not run in this process", expected="a local model")
     longest = max(prompt_tokens + 1, generation_tokens + 2)
-    if longest > model.info.context:
-        raise InvalidParameter("tokens", longest, f"at most the context of {model.info.context} tokens")
+    if longest > (context := backend.context):
+        raise InvalidParameter("tokens", longest, f"at most the context of {context} tokens")
     vocabulary = backend.tokenizer.vocab_size
     draw = random.Random(seed)  # noqa: S311 - prompts to measure with, not secrets
 
@@ -82,7 +82,7 @@ def measure(
         model=model.info.name,
         architecture=model.info.architecture,
         weights_sha256=located.sha256 if located else None,
-        numerics=model.info.numerics,
+        numerics=backend.numerics,
         threads=_threads(),
         prompt_tokens=prompt_tokens,
         generation_tokens=generation_tokens,

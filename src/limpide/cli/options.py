@@ -86,6 +86,16 @@ ThreadsOption = Annotated[
         show_default=False,
     ),
 ]
+ServerOption = Annotated[
+    str,
+    typer.Option(
+        "--server",
+        envvar="LIMPIDE_SERVER",
+        metavar="WHERE",
+        help="auto: one on this machine that has the model loaded; off: load it here; or an address of OpenAI's API.",
+        rich_help_panel=MODEL,
+    ),
+]
 ThinkOption = Annotated[
     str,
     typer.Option(

@@ -150,6 +150,7 @@ def serve(
         Asked(host, require_keys, allow_host or [], allow_origin or [], log_content, traces, open_requests)
     )
     position = str(Thinking.parse(think))
+    from limpide.cli.nearby import announced
     from limpide.cli.serving import PAGE, Loading, listen, pool_of, run
     from limpide.hub import resolve
     from limpide.hub.places import state_dir
@@ -172,7 +173,8 @@ def serve(
         pool = pool_of(located, loading, idle_seconds=idle, queue=queue)
         database = state_dir() / "server.db"
         settings = ServerSettings(default_think=position, drain_seconds=drain, database=database, page=PAGE)
-        run(pool, settings, guard, listening, lambda name: _announce(url, name))
+        with announced(url, [(reference, model.name) for reference, model in located]):
+            run(pool, settings, guard, listening, lambda name: _announce(url, name))
 
 
 def _url(host: str, port: int) -> str:

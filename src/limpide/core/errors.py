@@ -169,6 +169,35 @@ class OutOfMemory(LimpideError):
     http_status = 503
 
 
+class EndpointFailed(LimpideError):
+    """A model behind an address can't be reached, can't answer now, or answers what can't be understood."""
+
+    exit_code = 3
+    http_status = 502
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        expected: str | None = None,
+        hint: str | None = None,
+        retry_after: float | None = None,
+        worth_another_try: bool = False,
+    ) -> None:
+        super().__init__(what, expected=expected, hint=hint)
+        self.retry_after = retry_after
+        self.worth_another_try = worth_another_try
+
+
+class EndpointRefused(BadRequest):
+    """A model behind an address was asked for something that it does not do, or by somebody whom it does not know."""
+
+    def __init__(self, what: str, *, hint: str | None = None, status: int = 400) -> None:
+        super().__init__(what, hint=hint)
+        self.status = status
+        """What it answered with."""
+
+
 class EngineStopped(LimpideError):
     """The engine was closed, or failed, while the request was waiting."""
 

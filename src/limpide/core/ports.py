@@ -33,12 +33,14 @@ class ModelInfo:
 
     name: str
     architecture: str
-    context: int
+    context: int | None
+    """Tokens of prompt and answer together; None if an endpoint does not say."""
     thinking: Capability
     chat: bool
     """Whether it has a chat template; a base model only continues text."""
     licence: str | None
-    numerics: Numerics
+    numerics: Numerics | None
+    """None if an endpoint does not say."""
     tools: str | None = None
     """The dialect in which it calls tools, "prompted" if it was not tuned for them; None if it can't."""
 

@@ -30,7 +30,8 @@ class Receipt:
     template_sha256: str | None
     engine: str
     """Name and version of what computed it."""
-    numerics: Numerics
+    numerics: Numerics | None
+    """None if an endpoint does not say."""
     seed: int | None
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,0 +1,243 @@
+"""A scripted model behind a real server, and endpoints that misbehave, over real sockets."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+import uvicorn
+
+from limpide.backends.fake import FakeBackend
+from limpide.backends.pool import ModelPool, Source
+from limpide.backends.remote.backend import RemoteBackend
+from limpide.backends.remote.endpoint import Endpoint
+from limpide.backends.remote.patience import Patience
+from limpide.core.errors import BadRequest, EndpointFailed, EndpointRefused
+from limpide.core.events import Event, Finished, TextDelta
+from limpide.core.messages import Message, Tool
+from limpide.core.ports import ChatRequest
+from limpide.core.sampling import Sampling
+from limpide.core.thinking import Thinking
+from limpide.model import collect
+from limpide.server.app import create_app
+from limpide.server.guards import Guards
+from threaded_server import listening
+
+HELLO = ChatRequest((Message("user", "hello"),))
+QUICK = Patience(tries=3, first=0.001, longest=0.01)
+
+
+@contextmanager
+def ours(**options: Any) -> Iterator[tuple[RemoteBackend, FakeBackend]]:
+    """The same scripted model, behind a server and here."""
+    served, here = FakeBackend(**options), FakeBackend(**options)
+    pool = ModelPool([Source("fake", lambda: served, lambda: 0, 1_700_000_000)], memory=1)
+    config = uvicorn.Config(create_app(pool, None, Guards()), port=0, log_config=None, lifespan="on", ws="none")
+    with listening(config) as url:
+        # Loaded, so that its facts are known.
+        first = RemoteBackend(Endpoint.parse(url), patience=QUICK)
+        list(first.stream(HELLO))
+        first.close()
+        remote = RemoteBackend(Endpoint.parse(url), patience=QUICK)
+        yield remote, here
+        remote.close()
+    here.close()
+
+
+def without_times(events: list[Event]) -> Any:
+    answer = collect(events)[0]
+    usage = answer.finished.usage
+    counts = (usage.prompt_tokens, usage.thinking_tokens, usage.answer_tokens, usage.thinking_truncated)
+    receipt = answer.finished.receipt
+    return answer.text, answer.thinking, answer.tool_calls, answer.finished.reason, counts, receipt.weights_sha256
+
+
+class TestOurs:
+    @pytest.mark.parametrize(
+        "request_",
+        [
+            HELLO,
+            ChatRequest(HELLO.messages, thinking=Thinking.parse("low")),
+            ChatRequest(HELLO.messages, thinking=Thinking.parse(5)),
+            ChatRequest(HELLO.messages, Sampling(max_tokens=4, seed=1, temperature=1)),
+            ChatRequest(HELLO.messages, Sampling(stop=("scripted",))),
+        ],
+    )
+    def test_answers_as_it_does_here(self, request_: ChatRequest) -> None:
+        with ours() as (remote, here):
+            assert remote.limpide
+            assert remote.loaded
+            assert remote.info == here.info
+            assert without_times(list(remote.stream(request_))) == without_times(list(here.stream(request_)))
+
+    def test_calls_tools(self) -> None:
+        call = '<tool_call>{"name": "look", "arguments": {"at": 1}}</tool_call>'
+        request = ChatRequest(HELLO.messages, tools=(Tool("look", "", {"type": "object"}),))
+        with ours(reply=call) as (remote, here):
+            [answer], [expected] = collect(remote.stream(request)), collect(here.stream(request))
+            assert [(c.name, c.arguments) for c in answer.tool_calls] == [("look", '{"at": 1}')]
+            assert answer.finished.reason == expected.finished.reason == "tool_calls"
+
+    def test_scores_and_continues(self) -> None:
+        with ours() as (remote, here):
+            scored, expected = remote.score("a", ["b", "cd"]), here.score("a", ["b", "cd"])
+            assert [s.greedy for s in scored] == [s.greedy for s in expected]
+            assert [s.logprobs for s in scored] == [pytest.approx(s.logprobs) for s in expected]
+            sampling = Sampling(max_tokens=3)
+            assert collect(remote.complete("a", sampling))[0].text == collect(here.complete("a", sampling))[0].text
+
+    def test_hanging_up_ends_the_answer(self) -> None:
+        with ours(reply="x" * 5000) as (remote, _):
+            stream = remote.stream(HELLO)
+            assert isinstance(next(stream), TextDelta)
+            stream.close()  # type: ignore[attr-defined]
+            assert collect(remote.stream(ChatRequest(HELLO.messages, Sampling(max_tokens=2))))[0].text == "xx"
+
+    def test_what_it_refuses_is_passed_on(self) -> None:
+        with ours(context=64) as (remote, _):
+            with pytest.raises(EndpointRefused, match="64"):
+                list(remote.stream(ChatRequest((Message("user", "a" * 100),))))
+
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+@contextmanager
+def stranger(answer: Callable[[str, int], Answer]) -> Iterator[tuple[str, list[Any]]]:
+    """An endpoint that answers what the function of path and number of the request says. Bodies are kept."""
+    asked: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.respond(*answer(self.path, len(asked)))
+
+        def do_POST(self) -> None:
+            asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.respond(*answer(self.path, len(asked)))
+
+        def respond(self, status: int, headers: dict[str, str], body: bytes) -> None:
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+SSE = {"Content-Type": "text/event-stream"}
+WHOLE = (
+    b'data: {"choices": [{"delta": {"content": "yes"}}]}\n\n'
+    b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+)
+
+
+def chat(answer: Callable[[int], Answer]) -> Callable[[str, int], Answer]:
+    def respond(path: str, number: int) -> Answer:
+        if path.startswith("/v1/models"):
+            return 200, {}, b'{"id": "m", "max_model_len": 77, "data": [{"id": "m", "max_model_len": 77}]}'
+        return answer(number)
+
+    return respond
+
+
+def asked_of(answer: Callable[[int], Answer]) -> tuple[list[Event], int]:
+    with stranger(chat(answer)) as (url, asked):
+        backend = RemoteBackend(Endpoint.parse(url, "key"), patience=QUICK)
+        assert (backend.limpide, backend.info.context, backend.info.numerics) == (False, 77, None)
+        try:
+            return list(backend.stream(HELLO)), len(asked)
+        finally:
+            backend.close()
+
+
+class TestStrangers:
+    def test_a_whole_answer(self) -> None:
+        events, tries = asked_of(lambda _: (200, SSE, WHOLE))
+        assert (collect(events)[0].text, tries) == ("yes", 1)
+
+    @pytest.mark.parametrize("status", [429, 500, 503, 529])
+    def test_tried_again_until_it_works(self, status: int) -> None:
+        events, tries = asked_of(lambda number: (200, SSE, WHOLE) if number == 3 else (status, {}, b"not now"))
+        assert (collect(events)[0].text, tries) == ("yes", 3)
+
+    def test_in_the_end_it_fails(self) -> None:
+        with pytest.raises(EndpointFailed, match=r"500.*not now") as failed:
+            asked_of(lambda _: (500, {}, b"not now"))
+        assert failed.value.exit_code == 3
+
+    def test_told_to_come_much_later_it_is_not_asked_again(self) -> None:
+        with stranger(chat(lambda _: (429, {"Retry-After": "3600"}, b'{"error": {"message": "slow"}}'))) as (
+            url,
+            asked,
+        ):
+            backend = RemoteBackend(Endpoint.parse(url), "m", patience=QUICK)
+            with pytest.raises(EndpointFailed, match="slow") as failed:
+                list(backend.stream(HELLO))
+            backend.close()
+            assert (failed.value.retry_after, len(asked)) == (3600, 1)
+
+    @pytest.mark.parametrize("status", [400, 401, 404, 422])
+    def test_a_refusal_is_final(self, status: int) -> None:
+        with pytest.raises(EndpointRefused, match="no such thing") as refused:
+            asked_of(lambda _: (status, {}, b'{"error": {"message": "no such thing"}}'))
+        assert refused.value.status == status
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            (200, SSE, b""),
+            (200, SSE, WHOLE[:60]),
+            (200, SSE, b"data: {\n\n"),
+            (200, SSE, b'data: {"error": {"message": "it broke"}}\n\n'),
+            (200, {"Content-Type": "text/html"}, b"<html>"),
+            (200, {**SSE, "Content-Length": "9999"}, WHOLE[:60]),
+            (302, {"Location": "http://example.com"}, b""),
+        ],
+    )
+    def test_half_answers_and_rubbish(self, answer: Answer) -> None:
+        with pytest.raises(EndpointFailed):
+            asked_of(lambda _: answer)
+
+    def test_has_no_scores(self) -> None:
+        with stranger(chat(lambda _: (200, SSE, WHOLE))) as (url, _):
+            backend = RemoteBackend(Endpoint.parse(url), "m", patience=QUICK)
+            with pytest.raises(BadRequest, match="log-likelihood"):
+                backend.score("a", ["b"])
+            backend.close()
+
+    def test_a_model_that_is_not_listed_is_asked_anyway(self) -> None:
+        with stranger(lambda path, _: (404, {}, b"{}") if "models" in path else (200, SSE, WHOLE)) as (url, asked):
+            backend = RemoteBackend(Endpoint.parse(url), "org/m", patience=QUICK)
+            assert isinstance(list(backend.stream(HELLO))[-1], Finished)
+            backend.close()
+            assert asked[0]["model"] == "org/m"
+
+    @pytest.mark.parametrize(
+        "body", [b"[]", b"{}", b'{"data": []}', b'{"data": [1]}', b'{"data": [{}]}', b"<", b"\xff"]
+    )
+    def test_lists_that_are_none(self, body: bytes) -> None:
+        with stranger(lambda *_: (200, {}, body)) as (url, _), pytest.raises(EndpointFailed):
+            RemoteBackend(Endpoint.parse(url), patience=QUICK)
+
+
+def test_nobody_there() -> None:
+    with pytest.raises(EndpointFailed, match="nobody") as failed:
+        RemoteBackend(Endpoint.parse("http://127.0.0.1:9"), patience=QUICK)
+    assert "running" in (failed.value.hint or "")
