@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import takewhile
 from typing import Any
 from urllib.parse import quote
 
 from limpide.backends.remote.body import Body, chat_body, completion_body
 from limpide.backends.remote.endpoint import Endpoint
+from limpide.backends.remote.many import answer_all
 from limpide.backends.remote.patience import Patience
 from limpide.backends.remote.reading import Chunks
 from limpide.backends.remote.transport import Transport
-from limpide.core.errors import BadRequest, EndpointFailed, EndpointRefused
+from limpide.core.answers import collect
+from limpide.core.errors import BadRequest, EndpointFailed, EndpointRefused, LimpideError
 from limpide.core.events import Event
-from limpide.core.ports import ChatRequest, ModelInfo, Scored
+from limpide.core.evidence import Fingerprint
+from limpide.core.messages import Message
+from limpide.core.ports import Answer, ChatRequest, ModelInfo, Scored
 from limpide.core.sampling import Sampling
 from limpide.core.shape import Shape
 from limpide.core.thinking import Capability
@@ -26,7 +32,9 @@ UNKNOWN_LIMIT = 4096
 class RemoteBackend:
     """Answers by asking an endpoint of OpenAI's dialect. Safe to use from several threads.
 
-    model: its name there; None takes the first that the endpoint lists. Raises EndpointFailed, EndpointRefused.
+    model: its name there; None takes the first that the endpoint lists. seconds: how long it may be silent, and
+    seconds_to_look while it is asked for its models. at_once: requests of `answer_all` that are under way together.
+    Raises EndpointFailed, EndpointRefused.
     """
 
     def __init__(
@@ -37,8 +45,10 @@ class RemoteBackend:
         patience: Patience | None = None,
         seconds: float = 600.0,
         seconds_to_look: float = 30.0,
+        at_once: int = 8,
     ) -> None:
         self._endpoint = endpoint
+        self._at_once = at_once
         self._transport = Transport(endpoint, patience=patience, seconds=seconds)
         try:
             facts = self._look_up(model, seconds_to_look)
@@ -62,9 +72,28 @@ class RemoteBackend:
         """What the endpoint says of its model."""
         return self._info
 
-    def stream(self, request: ChatRequest) -> Iterator[Event]:
+    def stream(self, request: ChatRequest) -> Generator[Event, None, None]:
         """Answer as events. Closing the iterator hangs up, which ends the answer there."""
         return self._events("/chat/completions", chat_body(request, self._info.name, limpide=self.limpide))
+
+    def answer_all(self, requests: Iterable[ChatRequest]) -> Iterator[tuple[int, Answer | LimpideError]]:
+        """Answer many requests, several at once; see `limpide.core.ports.Backend`."""
+        return answer_all(self._answer, requests, self._at_once)
+
+    def fingerprint(self) -> Fingerprint:
+        """What answers, as far as an endpoint says: ours tells its hashes with the shortest of answers."""
+        if not self.limpide:
+            return Fingerprint("http", self.url, None, None, None, None)
+        [answer] = collect(self.stream(ChatRequest((Message("user", "."),), Sampling(max_tokens=1))))
+        receipt = answer.finished.receipt
+        return Fingerprint(
+            kind="http",
+            engine=receipt.engine,
+            numerics=receipt.numerics,
+            weights_sha256=receipt.weights_sha256,
+            tokenizer_sha256=receipt.tokenizer_sha256,
+            template_sha256=receipt.template_sha256,
+        )
 
     def complete(self, text: str, sampling: Sampling, *, shape: Shape | None = None) -> Iterator[Event]:
         """Continue raw text, without a chat template."""
@@ -88,10 +117,14 @@ class RemoteBackend:
         """Give the connections back."""
         self._transport.close()
 
-    def _events(self, path: str, body: Body) -> Iterator[Event]:
+    def _events(self, path: str, body: Body) -> Generator[Event, None, None]:
         chunks = Chunks(self._endpoint.url, body.fields, body.outcomes, self._info.name)
         with closing(self._transport.stream(path, body.fields)) as stream:
             yield from chunks.events(stream)
+
+    def _answer(self, request: ChatRequest, stop: threading.Event) -> Answer:
+        with closing(self.stream(request)) as events:
+            return collect(takewhile(lambda _: not stop.is_set(), events))[0]
 
     def _scored(self, entry: Mapping[str, Any]) -> Scored:
         values, greedy = entry.get("token_logprobs"), entry.get("greedy")

@@ -40,6 +40,8 @@ class Transport:
     ) -> None:
         self._endpoint = endpoint
         self._patience = patience or Patience()
+        self._not_before = 0.0
+        """What the endpoint told one of us, all of us keep to."""
         headers = {"User-Agent": f"limpide/{__version__}"}
         if endpoint.key:
             headers["Authorization"] = f"Bearer {endpoint.key}"
@@ -78,12 +80,16 @@ class Transport:
         attempt = 0
         while True:
             attempt += 1
+            if (early := self._not_before - time.monotonic()) > 0:
+                time.sleep(early)
             try:
                 return once()
             except EndpointFailed as error:
                 wait = self._patience.wait(attempt, error.retry_after) if error.worth_another_try else None
                 if wait is None:
                     raise
+                if error.retry_after is not None:
+                    self._not_before = time.monotonic() + error.retry_after
                 time.sleep(wait)
 
     def _whole(self, method: str, path: str, body: Mapping[str, Any] | None, seconds: float | None = None) -> Any:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -16,14 +18,14 @@ from limpide.backends.fake import FakeBackend
 from limpide.backends.pool import ModelPool, Source
 from limpide.backends.remote.backend import RemoteBackend
 from limpide.backends.remote.endpoint import Endpoint
-from limpide.backends.remote.patience import Patience
+from limpide.backends.remote.patience import NO_PATIENCE, Patience
+from limpide.core.answers import collect
 from limpide.core.errors import BadRequest, EndpointFailed, EndpointRefused
 from limpide.core.events import Event, Finished, TextDelta
 from limpide.core.messages import Message, Tool
-from limpide.core.ports import ChatRequest
+from limpide.core.ports import Answer, ChatRequest
 from limpide.core.sampling import Sampling
 from limpide.core.thinking import Thinking
-from limpide.model import collect
 from limpide.server.app import create_app
 from limpide.server.guards import Guards
 from threaded_server import listening
@@ -91,6 +93,21 @@ class TestOurs:
             sampling = Sampling(max_tokens=3)
             assert collect(remote.complete("a", sampling))[0].text == collect(here.complete("a", sampling))[0].text
 
+    def test_many_at_once(self) -> None:
+        wanted = [ChatRequest(HELLO.messages, Sampling(max_tokens=1 + n % 7)) for n in range(40)]
+        wanted[13] = ChatRequest((Message("user", "x" * 9000),))
+        with ours() as (remote, _):
+            answers = dict(remote.answer_all(wanted))
+        assert sorted(answers) == list(range(40))
+        assert isinstance(answers.pop(13), EndpointRefused), "one that can't be answered does not stop the others"
+        for number, answer in answers.items():
+            assert isinstance(answer, Answer)
+            assert answer.text == "This is a scripted answer."[: 1 + number % 7]
+
+    def test_its_fingerprint_is_the_models(self) -> None:
+        with ours() as (remote, here):
+            assert replace(remote.fingerprint(), kind="local") == here.fingerprint()
+
     def test_hanging_up_ends_the_answer(self) -> None:
         with ours(reply="x" * 5000) as (remote, _):
             stream = remote.stream(HELLO)
@@ -104,11 +121,12 @@ class TestOurs:
                 list(remote.stream(ChatRequest((Message("user", "a" * 100),))))
 
 
-Answer = tuple[int, dict[str, str], bytes]
+Answered = tuple[int, dict[str, str], bytes]
+"""Status, headers, body."""
 
 
 @contextmanager
-def stranger(answer: Callable[[str, int], Answer]) -> Iterator[tuple[str, list[Any]]]:
+def stranger(answer: Callable[[str, int], Answered]) -> Iterator[tuple[str, list[Any]]]:
     """An endpoint that answers what the function of path and number of the request says. Bodies are kept."""
     asked: list[Any] = []
 
@@ -148,8 +166,8 @@ WHOLE = (
 )
 
 
-def chat(answer: Callable[[int], Answer]) -> Callable[[str, int], Answer]:
-    def respond(path: str, number: int) -> Answer:
+def chat(answer: Callable[[int], Answered]) -> Callable[[str, int], Answered]:
+    def respond(path: str, number: int) -> Answered:
         if path.startswith("/v1/models"):
             return 200, {}, b'{"id": "m", "max_model_len": 77, "data": [{"id": "m", "max_model_len": 77}]}'
         return answer(number)
@@ -157,7 +175,7 @@ def chat(answer: Callable[[int], Answer]) -> Callable[[str, int], Answer]:
     return respond
 
 
-def asked_of(answer: Callable[[int], Answer]) -> tuple[list[Event], int]:
+def asked_of(answer: Callable[[int], Answered]) -> tuple[list[Event], int]:
     with stranger(chat(answer)) as (url, asked):
         backend = RemoteBackend(Endpoint.parse(url, "key"), patience=QUICK)
         assert (backend.limpide, backend.info.context, backend.info.numerics) == (False, 77, None)
@@ -211,7 +229,7 @@ class TestStrangers:
             (302, {"Location": "http://example.com"}, b""),
         ],
     )
-    def test_half_answers_and_rubbish(self, answer: Answer) -> None:
+    def test_half_answers_and_rubbish(self, answer: Answered) -> None:
         with pytest.raises(EndpointFailed):
             asked_of(lambda _: answer)
 
@@ -235,6 +253,54 @@ class TestStrangers:
     def test_lists_that_are_none(self, body: bytes) -> None:
         with stranger(lambda *_: (200, {}, body)) as (url, _), pytest.raises(EndpointFailed):
             RemoteBackend(Endpoint.parse(url), patience=QUICK)
+
+
+class TestManyToAStranger:
+    def all_of(self, answer: Callable[[int], Answered], count: int = 20) -> tuple[dict[int, Any], int]:
+        with stranger(chat(answer)) as (url, asked):
+            backend = RemoteBackend(Endpoint.parse(url), patience=NO_PATIENCE, at_once=3)
+            try:
+                return dict(backend.answer_all([HELLO] * count)), len(asked)
+            finally:
+                backend.close()
+                self.asked = len(asked)
+
+    def test_a_failure_is_one_items(self) -> None:
+        answers, _ = self.all_of(lambda number: (500, {}, b"no") if number == 7 else (200, SSE, WHOLE))
+        assert sum(isinstance(answer, EndpointFailed) for answer in answers.values()) == 1
+        assert sum(isinstance(answer, Answer) for answer in answers.values()) == 19
+
+    @pytest.mark.parametrize("status", [401, 404])
+    def test_what_concerns_all_ends_it(self, status: int) -> None:
+        with pytest.raises(EndpointRefused):
+            self.all_of(lambda _: (status, {}, b"{}"))
+        assert self.asked <= 4
+
+    def test_an_endpoint_that_is_gone_ends_it(self) -> None:
+        with pytest.raises(EndpointFailed):
+            self.all_of(lambda number: (200, SSE, WHOLE) if number < 3 else (500, {}, b"gone"), 100)
+        assert self.asked < 20
+
+    def test_what_one_is_told_all_keep_to(self) -> None:
+        """The first is sent away for a moment; while it waits, nobody asks."""
+        times: list[float] = []
+
+        def answer(number: int) -> Answered:
+            times.append(time.monotonic())
+            return (429, {"Retry-After": "0.4"}, b"{}") if number == 1 else (200, SSE, WHOLE)
+
+        with stranger(chat(answer)) as (url, _):
+            backend = RemoteBackend(Endpoint.parse(url), patience=Patience(tries=2, first=0.001), at_once=1)
+            [(_, first)] = backend.answer_all([HELLO])
+            assert isinstance(first, Answer)
+            backend.close()
+        assert times[1] - times[0] >= 0.4
+
+    def test_closing_it_hangs_up(self) -> None:
+        with ours(reply="x" * 5000) as (remote, _):
+            answers = remote.answer_all([ChatRequest(HELLO.messages, Sampling(max_tokens=1)), *[HELLO] * 5])
+            assert next(answers)[0] == 0
+            answers.close()  # type: ignore[attr-defined]
 
 
 def test_nobody_there() -> None:
