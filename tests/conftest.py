@@ -10,7 +10,7 @@ import pytest
 from limpide.core.errors import DownloadFailed, OfflineError
 from limpide.hub import Acceptances, resolve
 
-os.environ["LIMPIDE_SERVER"] = "off"
+os.environ["LIMPIDE_HERE"] = "1"
 """A server that the person runs beside the tests is none of theirs; those that are about it say so."""
 
 

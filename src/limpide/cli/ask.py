@@ -11,16 +11,16 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from limpide.cli.opening import Choice, open_where, seconds_since_start
+from limpide.cli.opening import Choice, open_model, open_nearby, seconds_since_start
 from limpide.cli.options import (
     SAMPLING,
     ContextOption,
+    HereOption,
     LicenceOption,
     ModelOption,
     NumericsChoice,
     NumericsOption,
     OfflineOption,
-    ServerOption,
     SystemOption,
     ThinkOption,
     ThreadsOption,
@@ -49,7 +49,6 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 @app.command(cls=PanelCommand)
 def ask(
-    command: typer.Context,
     question: Annotated[
         str | None, typer.Argument(metavar="[QUESTION]", help="What to ask; - reads it from the standard input.")
     ] = None,
@@ -86,7 +85,7 @@ def ask(
     context: ContextOption = None,
     threads: ThreadsOption = None,
     offline: OfflineOption = False,
-    server: ServerOption = "auto",
+    here: HereOption = False,
     accept_licence: LicenceOption = None,
     temperature: Annotated[
         float | None,
@@ -149,7 +148,7 @@ def ask(
       cat report.txt | limpide ask --file - "Sum this up in one sentence."
       limpide ask --json --seed 7 --temperature 0.8 "Name a colour." > answer.json
       limpide ask --regex "yes|no" "Is 91 a prime number?"
-      LIMPIDE_API_KEY=… limpide ask --server https://api.example.com/v1 -m some-model "Why?"
+      LIMPIDE_API_KEY=… limpide ask -m https://api.example.com/v1#some-model "Why?"
       limpide ask -m gemma3-270m --accept-licence gemma --raw "The sea is"
     """
     parameters = given(
@@ -179,10 +178,9 @@ def ask(
     shape = read_shape(json_schema, regex)
     prompt = gather(question, file or ())
     choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads)
-    if parameters.get("n", 1) > 1 and server == "auto":
-        server = "off"
-    named = getattr(command.get_parameter_source("model"), "name", "") != "DEFAULT"
-    with open_where(choice, server, named=named, quiet=quiet) as opened:
+    # A server is asked for one answer at a time.
+    alone = here or parameters.get("n", 1) > 1
+    with open_model(choice) if alone else open_nearby(choice, quiet=quiet) as opened:
         asked = time.perf_counter()
         events = _ask(opened, prompt, thinking, system, callable_tools, raw=raw, shape=shape, parameters=parameters)
         if json:

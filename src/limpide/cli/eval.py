@@ -26,7 +26,7 @@ from limpide.cli.running import PanelCommand
 from limpide.cli.scores import print_scores, scores_of
 from limpide.cli.tables import print_table
 from limpide.cli.terminal import note
-from limpide.core.errors import EngineStopped, InvalidParameter
+from limpide.core.errors import EndpointFailed, EndpointRefused, EngineStopped, InvalidParameter
 from limpide.core.results import to_json
 from limpide.core.sampling import Sampling
 from limpide.core.thinking import Thinking
@@ -76,7 +76,9 @@ def top(
 def run(
     model: Annotated[
         str,
-        typer.Argument(metavar="MODEL", help="A name from `limpide models list`, a file or a folder."),
+        typer.Argument(
+            metavar="MODEL", help="A name from `limpide models list`, a file, a folder, or http://address/v1#name."
+        ),
     ],
     task: Annotated[
         list[str] | None,
@@ -97,6 +99,9 @@ def run(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is in the folder.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object for each task.")] = False,
+    at_once: Annotated[
+        int, typer.Option(min=1, max=64, metavar="N", help="Requests under way together, to an address.")
+    ] = 8,
     temperature: Annotated[
         float | None, typer.Option(help="0 takes the most likely token.", rich_help_panel=SAMPLING)
     ] = None,
@@ -139,14 +144,14 @@ def run(
     )
     for each in tasks:
         each.items(options.task)  # what is wrong with the questions is said before a model is loaded
-    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads)
+    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads, at_once)
     with open_model(choice) as opened:
         for each in tasks:
             folder = output / each.name if output else None
             try:
                 with counting(each.name) as told:
                     done = evaluate(opened.backend, each, options, folder, resume=resume, told=told)
-            except (KeyboardInterrupt, EngineStopped):
+            except (KeyboardInterrupt, EngineStopped, EndpointFailed, EndpointRefused):
                 if folder is not None:
                     note(f"what was answered is in {folder}; the same command with --resume goes on")
                 raise

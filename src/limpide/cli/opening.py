@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from limpide.cli.options import NumericsChoice
 from limpide.cli.terminal import note
-from limpide.core.errors import OfflineError
+from limpide.core.errors import InvalidParameter, OfflineError
 from limpide.model import Model
 
 
@@ -18,15 +18,20 @@ class Choice:
     """Which model, and how to run it."""
 
     reference: str
+    """What `limpide.hub.resolve` takes, or an address of OpenAI's API with `#name` behind it."""
     numerics: NumericsChoice = NumericsChoice.FAST
     offline: bool = False
     accept_licence: Sequence[str] = ()
     context: int | None = None
     threads: int | None = None
+    at_once: int = 8
+    """Requests that are under way together, to an address."""
 
 
 def open_model(choice: Choice) -> Model:
-    """Find, fetch if needed, check and load. Raises LimpideError."""
+    """Find, fetch if needed, check and load; or ask at the address. Raises LimpideError."""
+    if choice.reference.startswith(("http://", "https://")):
+        return _at_address(choice)
     from limpide.cli.progress import watch
 
     with watch() as progress:
@@ -41,37 +46,43 @@ def open_model(choice: Choice) -> Model:
         )
 
 
+def open_nearby(choice: Choice, *, quiet: bool = False) -> Model:
+    """The model on a server of this machine that has it loaded, or else as `open_model` has it.
+
+    quiet: whether to keep to oneself that a server was found. Raises LimpideError.
+    """
+    from limpide.cli.nearby import find
+
+    found = find(choice)
+    if found is None:
+        return open_model(choice)
+    if not quiet:
+        note(f"answered by the server at {found.url}, which has {found.info.name} loaded; --here does without")
+    return Model.from_backend(found)
+
+
 def api_key() -> str | None:
     """The key for servers, from the environment: LIMPIDE_API_KEY."""
     return os.environ.get("LIMPIDE_API_KEY") or None
 
 
-def open_where(choice: Choice, server: str, *, named: bool = True, quiet: bool = False) -> Model:
-    """The model where it is to run: `off` here, `auto` on a server of this machine that has it, or at an address.
-
-    named: whether the model was asked for by name; an address has a default of its own. quiet: whether to keep to
-    oneself that a server was found. Raises LimpideError.
-    """
-    if server == "off":
-        return open_model(choice)
-    if server == "auto":
-        from limpide.cli.nearby import find
-
-        found = find(choice)
-        if found is None:
-            return open_model(choice)
-        if not quiet:
-            note(
-                f"answered by the server at {found.url}, which has {found.info.name} loaded; --server off does without"
-            )
-        return Model.from_backend(found)
+def _at_address(choice: Choice) -> Model:
+    """`http://host/v1`, with `#name` where it has several models."""
     from limpide.backends.remote.backend import RemoteBackend
     from limpide.backends.remote.endpoint import Endpoint
 
-    endpoint = Endpoint.parse(server, api_key())
+    url, _, name = choice.reference.partition("#")
+    for option in ("context", "threads"):
+        if (value := getattr(choice, option)) is not None:
+            raise InvalidParameter(option, value, "nothing: that is the business of the server at the address")
+    endpoint = Endpoint.parse(url, api_key())
     if choice.offline and not endpoint.loopback:
-        raise OfflineError(f"{endpoint.url} is not on this machine, and --offline sends nothing", hint="--server off")
-    return Model.from_backend(RemoteBackend(endpoint, choice.reference if named else None))
+        raise OfflineError(f"{endpoint.url} is not on this machine, and --offline sends nothing")
+    backend = RemoteBackend(endpoint, name or None, at_once=choice.at_once)
+    if backend.info.numerics not in (None, choice.numerics.value):
+        backend.close()
+        raise InvalidParameter("numerics", choice.numerics.value, f"{backend.info.numerics}, as the server computes")
+    return Model.from_backend(backend)
 
 
 def seconds_since_start() -> float:

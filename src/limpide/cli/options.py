@@ -32,7 +32,7 @@ ModelOption = Annotated[
         "-m",
         envvar="LIMPIDE_MODEL",
         metavar="NAME",
-        help="A name from `limpide models list`, a .gguf file, a Hugging Face folder, or hf:org/name[:file].",
+        help="A name from `limpide models list`, a file or folder, hf:org/name[:file], or http://address/v1#name.",
         rich_help_panel=MODEL,
         show_default=True,
     ),
@@ -86,13 +86,12 @@ ThreadsOption = Annotated[
         show_default=False,
     ),
 ]
-ServerOption = Annotated[
-    str,
+HereOption = Annotated[
+    bool,
     typer.Option(
-        "--server",
-        envvar="LIMPIDE_SERVER",
-        metavar="WHERE",
-        help="auto: one on this machine that has the model loaded; off: load it here; or an address of OpenAI's API.",
+        "--here",
+        envvar="LIMPIDE_HERE",
+        help="Load the model here, even if a `limpide serve` on this machine has it.",
         rich_help_panel=MODEL,
     ),
 ]

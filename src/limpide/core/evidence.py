@@ -49,7 +49,7 @@ class RunManifest:
     """Name of the user's file, for tasks that have one; its content is in `task_sha256`."""
     model: str
     architecture: str
-    context: int
+    context: int | None
     backend: Fingerprint
     thinking: str
     """Position of the dial: a name, or a number of tokens."""

@@ -40,12 +40,12 @@ class Prices:
     def read(cls, path: Path) -> Self:
         """Read a TOML file. Raises InvalidDataset, which says where and what is wrong.
 
-            currency = "EUR"
+        currency = "EUR"
 
-            [models."some-model"]
-            input = 1.25
-            cached = 0.125
-            output = 10.0
+        [models."some-model"]
+        input = 1.25
+        cached = 0.125
+        output = 10.0
         """
         try:
             with path.open("rb") as file:
@@ -62,7 +62,9 @@ class Prices:
             raise InvalidDataset(f"{path} has {', '.join(sorted(unknown))}", expected=f"currency, and {_EXAMPLE}")
         currency, models = told.get("currency", ""), told.get("models", {})
         if not isinstance(currency, str) or not isinstance(models, dict):
-            raise InvalidDataset(f"{path} has a currency that is no text, or models that are no table", expected=_EXAMPLE)
+            raise InvalidDataset(
+                f"{path} has a currency that is no text, or models that are no table", expected=_EXAMPLE
+            )
         return cls(currency, {name: _price(path, name, told) for name, told in models.items()})
 
 
@@ -78,4 +80,6 @@ def _price(path: Path, name: str, told: Any) -> Price:
     for field in ("input", "output"):
         if field not in told:
             raise InvalidDataset(f"{where} has no {field}", expected=_EXAMPLE)
-    return Price(float(told["input"]), float(told.get("cached", told["input"])), float(told["output"]))
+    return Price(
+        float(told["input"]), float(told["cached"] if "cached" in told else told["input"]), float(told["output"])
+    )

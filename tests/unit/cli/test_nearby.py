@@ -47,12 +47,17 @@ def server(state: Path, smollm2_path: Path) -> Iterator[tuple[subprocess.Popen[s
 def test_a_server_is_used_and_said_so(server: tuple[subprocess.Popen[str], Path], state: Path) -> None:
     process, model = server
     question = ("-m", str(model), "--max-tokens", "8", "--offline", "What is the capital of France?")
-    served = run("ask", *question, LIMPIDE_SERVER="auto")
+    served = run("ask", *question, LIMPIDE_HERE="0")
     assert served.returncode == 0, served.stderr
     assert "answered by the server at http://127.0.0.1:" in served.stderr
-    here = run("ask", *question, "--server", "off")
+    here = run("ask", *question, "--here")
     assert "answered by" not in here.stderr
     assert served.stdout == here.stdout != ""
+
+    address = served.stderr.split(" ")[5].rstrip(",")
+    by_address = run("ask", "-m", f"{address}#mine", *question[2:])
+    assert by_address.returncode == 0, by_address.stderr
+    assert by_address.stdout == here.stdout
 
     choice = Choice(str(model), offline=True)
     found = find(choice)
@@ -101,6 +106,6 @@ def test_a_directory_that_cannot_be_written_is_no_reason_not_to_serve(
 
 
 def test_an_address_elsewhere_and_offline() -> None:
-    refused = run("ask", "--server", "http://192.0.2.1", "--offline", "hello")
+    refused = run("ask", "-m", "http://192.0.2.1", "--offline", "hello")
     assert refused.returncode == 3
     assert "--offline" in refused.stderr

@@ -17,7 +17,9 @@ def write(folder: Path, text: str | bytes) -> Path:
 
 
 def test_what_answers_cost(tmp_path: Path) -> None:
-    text = 'currency = "EUR"\n[models."org/m"]\ninput = 2\noutput = 10\ncached = 0.5\n[models.n]\ninput = 1\noutput = 0\n'
+    text = (
+        'currency = "EUR"\n[models."org/m"]\ninput = 2\noutput = 10\ncached = 0.5\n[models.n]\ninput = 1\noutput = 0\n'
+    )
     prices = Prices.read(write(tmp_path, text))
     assert prices.currency == "EUR"
     assert prices.models["org/m"].of(prompt=1_000_000, cached=500_000, generated=100_000) == 1.0 + 0.25 + 1.0
