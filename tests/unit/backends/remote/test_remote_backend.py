@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -28,6 +25,7 @@ from limpide.core.sampling import Sampling
 from limpide.core.thinking import Thinking
 from limpide.server.app import create_app
 from limpide.server.guards import Guards
+from strangers import SSE, WHOLE, Answered, chat, stranger
 from threaded_server import listening
 
 HELLO = ChatRequest((Message("user", "hello"),))
@@ -119,60 +117,6 @@ class TestOurs:
         with ours(context=64) as (remote, _):
             with pytest.raises(EndpointRefused, match="64"):
                 list(remote.stream(ChatRequest((Message("user", "a" * 100),))))
-
-
-Answered = tuple[int, dict[str, str], bytes]
-"""Status, headers, body."""
-
-
-@contextmanager
-def stranger(answer: Callable[[str, int], Answered]) -> Iterator[tuple[str, list[Any]]]:
-    """An endpoint that answers what the function of path and number of the request says. Bodies are kept."""
-    asked: list[Any] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.respond(*answer(self.path, len(asked)))
-
-        def do_POST(self) -> None:
-            asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.respond(*answer(self.path, len(asked)))
-
-        def respond(self, status: int, headers: dict[str, str], body: bytes) -> None:
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-SSE = {"Content-Type": "text/event-stream"}
-WHOLE = (
-    b'data: {"choices": [{"delta": {"content": "yes"}}]}\n\n'
-    b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
-)
-
-
-def chat(answer: Callable[[int], Answered]) -> Callable[[str, int], Answered]:
-    def respond(path: str, number: int) -> Answered:
-        if path.startswith("/v1/models"):
-            return 200, {}, b'{"id": "m", "max_model_len": 77, "data": [{"id": "m", "max_model_len": 77}]}'
-        return answer(number)
-
-    return respond
 
 
 def asked_of(answer: Callable[[int], Answered]) -> tuple[list[Event], int]:
