@@ -9,9 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from limpide.core.errors import BadRequest, EngineStopped, InvalidParameter, ThinkingUnsupported
-from limpide.core.events import Event, Finished, TextDelta, ThinkingDelta, ToolCallDelta
-from limpide.core.messages import Message, Tool, ToolCall, conversation
+from limpide.core.answers import collect
+from limpide.core.errors import BadRequest, InvalidParameter, ThinkingUnsupported
+from limpide.core.events import Event
+from limpide.core.messages import Message, Tool, conversation
 from limpide.core.ports import Answer, Backend, ChatRequest, ModelInfo, Scored
 from limpide.core.receipt import Numerics
 from limpide.core.sampling import Sampling
@@ -210,38 +211,6 @@ class Model:
             )
         bound: Callable[..., Any] = found
         return bound
-
-
-def collect(events: Iterable[Event]) -> list[Answer]:
-    """Add events up to one answer per choice, in the order of the choices."""
-    texts: dict[int, list[str]] = {}
-    thoughts: dict[int, list[str]] = {}
-    ends: dict[int, Finished] = {}
-    calls: dict[int, dict[int, ToolCall]] = {}
-    for event in events:
-        if isinstance(event, TextDelta):
-            texts.setdefault(event.index, []).append(event.text)
-        elif isinstance(event, ToolCallDelta):
-            mine = calls.setdefault(event.index, {})
-            known = mine.get(event.call, ToolCall("", "", ""))
-            mine[event.call] = ToolCall(
-                event.id or known.id, event.name or known.name, known.arguments + event.arguments
-            )
-        elif isinstance(event, ThinkingDelta):
-            thoughts.setdefault(event.index, []).append(event.text)
-        elif isinstance(event, Finished):
-            ends[event.index] = event
-    if not ends:
-        raise EngineStopped("the answer broke off before its end", hint="ask again")
-    return [
-        Answer(
-            "".join(texts.get(index, ())),
-            "".join(thoughts.get(index, ())),
-            ends[index],
-            tuple(call for _, call in sorted(calls.get(index, {}).items())),
-        )
-        for index in sorted(ends)
-    ]
 
 
 def refuse_thinking(info: ModelInfo, thinking: Thinking) -> None:

@@ -5,6 +5,7 @@ import pytest
 import limpide
 from limpide import Answer, LimpideError, Model, Sampling, Thinking
 from limpide.backends.fake import FakeBackend
+from limpide.core.answers import collect
 from limpide.core.errors import (
     BadRequest,
     EmptyPrompt,
@@ -15,7 +16,6 @@ from limpide.core.errors import (
 )
 from limpide.core.events import Finished, TextDelta
 from limpide.core.messages import Message
-from limpide.model import collect
 
 
 @pytest.fixture

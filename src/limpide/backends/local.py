@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from limpide import __version__
+from limpide.backends.many import answer_all
 from limpide.backends.memory import plan_batch, plan_cache
 from limpide.backends.parts import BackgroundHash, read_template, read_tokenizer, template_source
 from limpide.backends.splitting import split_continuation
@@ -21,10 +23,12 @@ from limpide.core.errors import (
     EmptyPrompt,
     EngineStopped,
     InvalidParameter,
+    LimpideError,
     TokenizerUnavailable,
 )
+from limpide.core.evidence import Fingerprint
 from limpide.core.hosting import ANYBODY, Caller, Embedding, Rendered
-from limpide.core.ports import ChatRequest, ModelInfo, Scored
+from limpide.core.ports import Answer, ChatRequest, ModelInfo, Scored
 from limpide.core.receipt import Numerics, Outcome
 from limpide.core.sampling import Sampling
 from limpide.core.shape import Shape
@@ -228,6 +232,28 @@ class LocalBackend:
         Raises ChatUnsupported, ThinkingUnsupported, TemplateError, ContextExceeded, InvalidParameter, … at once.
         """
         return self.engine.submit(replace(self.prepare(request), caller=caller))
+
+    def answer_all(self, requests: Iterable[ChatRequest]) -> Iterator[tuple[int, Answer | LimpideError]]:
+        """Answer many requests in one batch that is kept full; see `limpide.core.ports.Backend`."""
+        return answer_all(self.engine, map(self._attempt, requests))
+
+    def _attempt(self, request: ChatRequest) -> Stream | LimpideError:
+        try:
+            return self.stream(request)
+        except LimpideError as error:
+            return error
+
+    def fingerprint(self) -> Fingerprint:
+        """What answers, for evidence. Waits for the hash of the weights."""
+        identity = self.engine.identity
+        return Fingerprint(
+            kind="local",
+            engine=f"limpide {__version__}",
+            numerics=self._info.numerics,
+            weights_sha256=identity.weights_sha256(),
+            tokenizer_sha256=identity.tokenizer_sha256(),
+            template_sha256=identity.template_sha256,
+        )
 
     def prepare(self, request: ChatRequest) -> EngineRequest:
         """A conversation as the engine takes it: encoded, and with its plan for the thinking. Raises as `stream`."""

@@ -32,6 +32,7 @@ from limpide.cli.shapes import read_shape
 from limpide.cli.terminal import note, write
 from limpide.cli.tools import read_tools
 from limpide.cli.writing import AnswerWriter, call_line, remarks, summary, tokens_per_second
+from limpide.core.answers import collect
 from limpide.core.errors import EngineStopped, InvalidParameter
 from limpide.core.events import Event, Finished, TextDelta, ThinkingDelta, TokenProbability
 from limpide.core.messages import Tool
@@ -40,7 +41,7 @@ from limpide.core.results import to_json
 from limpide.core.sampling import Sampling
 from limpide.core.shape import Shape
 from limpide.core.thinking import Thinking
-from limpide.model import Model, collect, refuse_thinking
+from limpide.model import Model, refuse_thinking
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 

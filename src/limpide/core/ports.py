@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from limpide.core.errors import LimpideError
 from limpide.core.events import Event, Finished
+from limpide.core.evidence import Fingerprint
 from limpide.core.messages import Message, Tool, ToolCall
 from limpide.core.receipt import Numerics
 from limpide.core.sampling import Sampling
@@ -81,6 +83,16 @@ class Backend(Protocol):
 
     def stream(self, request: ChatRequest) -> Iterator[Event]:
         """Answer as events. Closing the iterator aborts it. Errors raise before the first event if they can."""
+
+    def answer_all(self, requests: Iterable[ChatRequest]) -> Iterator[tuple[int, Answer | LimpideError]]:
+        """Answer many requests together, of one choice each: number and answer, in the order in which they end.
+
+        A request that can't be answered has its error in place of an answer. Requests are taken as there is room;
+        closing the iterator aborts what runs.
+        """
+
+    def fingerprint(self) -> Fingerprint:
+        """What answers, for evidence. Waits for hashes that are still being computed."""
 
     def score(self, context: str, continuations: Sequence[str]) -> list[Scored]:
         """Log-likelihood of each continuation after the context."""

@@ -10,12 +10,12 @@ import pytest
 from dialect_families import ADD, ANSWER, CALLS, FAMILIES, THOUGHT, WEATHER, Family, Written
 
 from limpide.backends.fake import FakeBackend
+from limpide.core.answers import collect
 from limpide.core.events import Event, TextDelta, ThinkingDelta, ToolCallDelta
 from limpide.core.messages import Tool, conversation
 from limpide.core.ports import Answer, ChatRequest
 from limpide.core.sampling import Sampling
 from limpide.core.thinking import Capability, Thinking
-from limpide.model import collect
 from limpide.text import dialect_for
 
 BY_NAME = {family.name: family for family in FAMILIES}

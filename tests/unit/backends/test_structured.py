@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from schema_family import SCHEMAS, Schema, check
 
 from limpide.backends.fake import FakeBackend
+from limpide.core.answers import collect
 from limpide.core.errors import InvalidParameter, InvalidShape
 from limpide.core.events import Finished, TextDelta
 from limpide.core.messages import Tool, conversation
@@ -22,7 +23,6 @@ from limpide.core.sampling import Sampling
 from limpide.core.shape import Grammar, JsonObject, JsonSchema, Regex, Shape, ToolChoice
 from limpide.core.thinking import Thinking
 from limpide.engine.thinking import ThinkingGate
-from limpide.model import collect
 from limpide.text import ThinkingPlan
 
 CITY: Schema = {

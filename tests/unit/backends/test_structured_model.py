@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from schema_family import SCHEMAS, Schema, check
 
+from limpide.core.answers import collect
 from limpide.core.shape import JsonObject, JsonSchema, Regex
-from limpide.model import Model, collect
+from limpide.model import Model
 
 CITY = {
     "type": "object",

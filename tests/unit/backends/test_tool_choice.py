@@ -10,13 +10,13 @@ import jsonschema_rs
 import pytest
 from dialect_families import CALLS, FAMILIES, Family
 
+from limpide.core.answers import collect
 from limpide.core.errors import InvalidShape
 from limpide.core.messages import Tool, conversation
 from limpide.core.ports import Answer, ChatRequest
 from limpide.core.sampling import Sampling
 from limpide.core.shape import JsonSchema, ToolChoice
 from limpide.core.thinking import Thinking
-from limpide.model import collect
 from limpide.text.tools.grammars import CALL_SYNTAX, MAX_CALLS
 from limpide.text.tools.registry import TOOL_DIALECTS
 
