@@ -238,3 +238,37 @@ class InvalidShape(BadRequest):
 
     parameter: str = "shape"
     """What of the request has it: `shape` or `tools`."""
+
+
+class UnknownTask(BadRequest):
+    """No task goes by this name; the nearest names are in the hint."""
+
+    http_status = 404
+
+
+class InvalidDataset(BadRequest):
+    """A file of the user's questions has something in it that can't be asked or graded."""
+
+    def __init__(
+        self, what: str, *, line: int | None = None, column: int | None = None, expected: str, hint: str | None = None
+    ) -> None:
+        where = "" if line is None else f"line {line}: " if column is None else f"line {line}, column {column}: "
+        super().__init__(f"{where}{what}", expected=expected, hint=hint)
+        self.line = line
+        self.column = column
+
+
+class RunMismatch(BadRequest):
+    """A run was to be resumed with something that would give its records another meaning."""
+
+
+class RunInUse(BadRequest):
+    """Another process writes to this run's folder."""
+
+    http_status = 409
+
+
+class CorruptRun(LimpideError):
+    """A run's manifest or records are damaged, or not what their names say."""
+
+    exit_code = 4
