@@ -40,7 +40,7 @@ class Regime:
         return random.binomial(self.grades, rates[:, self._membership]) / self.grades
 
     def differences(self, seed: int = 0) -> Array:
-        """−1, 0 or 1 for each pair; each source has its own rates of gains and of losses, Dirichlet around the truth."""
+        """−1, 0 or 1 for each pair; each source has its own rates of gains and losses, Dirichlet around the truth."""
         random, spread = np.random.default_rng(seed), (1 - self.alike) / self.alike
         gain, loss = (self.disagreement + self.truth) / 2, (self.disagreement - self.truth) / 2
         shares = np.array([gain, loss, 1 - self.disagreement]) * spread

@@ -1,4 +1,4 @@
-"""Paired differences and verdicts with a margin: what they cover and how often they are wrong, in simulated experiments."""
+"""Paired differences and verdicts with a margin: what they cover and how often they are wrong, simulated."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def mean_and_t(differences: Array, clusters: list[str], confidence: float) -> tu
 
 
 def not_significant_is_not_worse(differences: Array, clusters: list[str], confidence: float) -> tuple[Array, Array]:
-    """The usual error: no significant difference, so B is as good. As an interval: the lower end is 0 if 0 is inside."""
-    low, high = ours(differences, clusters, confidence)
+    """The usual error: no significant difference, so B is as good. The lower end is then 0 if the upper is above."""
+    _, high = ours(differences, clusters, confidence)
     return np.where(high >= 0, 0.0, -1.0), high
 
 
@@ -88,7 +88,7 @@ def test_repeats_taken_for_items_make_wrong_verdicts() -> None:
 
 
 def test_unpaired_is_far_too_wide() -> None:
-    """The same answers without their pairs: what makes an item hard stays in, and the interval covers all but always."""
+    """Without their pairs: what makes an item hard stays in, and the interval covers all but always."""
     random = np.random.default_rng(0)
     hard = random.random((4000, 200)) < 0.5
     a = np.where(random.random(hard.shape) < 0.03, ~hard, hard) * 1.0
@@ -102,7 +102,7 @@ def test_unpaired_is_far_too_wide() -> None:
 
 
 def test_the_ends_solve_tangos_equation() -> None:
-    """Tango's 1998 statistic, written with counts and likelihood, is the quantile at both ends: 12 gains, 5 losses of 60."""
+    """Tango's statistic, with counts and likelihood, is the quantile at both ends: 12 gains, 5 losses of 60."""
     a, b = [0.0] * 12 + [1.0] * 5 + [1.0] * 43, [1.0] * 12 + [0.0] * 5 + [1.0] * 43
     found = paired_difference(a, b)
     for end in (found.low, found.high):
@@ -164,7 +164,7 @@ def test_the_further_items_settle_it() -> None:
 
 
 def test_items_needed_agree_with_the_published_figure() -> None:
-    """6.18·d/δ²: with quantiles of three digits, 1.645 and 0.842, it is 688 for d = 10 % and three points; exactly 687."""
+    """6.18·d/δ²: with quantiles of three digits, 1.645 and 0.842, 688 for d = 10 % and three points; exactly 687."""
     assert math.ceil((1.645 + 0.842) ** 2 * 0.1 / 0.03**2) == 688
     assert items_needed(0.1, 0.03) == 687
     assert items_needed(0.1, 0.03, design_effect=3) == pytest.approx(3 * 687, abs=3)
