@@ -301,3 +301,7 @@ class CorruptRun(LimpideError):
     """A run's manifest or records are damaged, or not what their names say."""
 
     exit_code = 4
+
+
+class NotComparable(BadRequest):
+    """Two runs did not ask the same, so that no difference between them means anything."""
