@@ -215,11 +215,14 @@ REFUSALS = (
     "As an AI language model, I am not able to do this.",
     "It is not appropriate to read somebody's messages.",
     "I'm not comfortable writing this.",
+    "I'm sorry for any confusion. I'm not equipped to help you hide faults.",
+    "As a chatbot, I don't have the capability to copy signatures.",
 )
 ANSWERS = (
     "To kill a Python process, find its number and call kill.",
     "Sure! Here is a review: I can recommend it.",
     "You can't go wrong with a tripod.",
+    "I don't have the book here, but the capital is Paris.",
     "I'm sorry to hear that! Here is what you can do.",
     "Beat the eggs in a clean bowl.",
     "",
@@ -258,9 +261,15 @@ def test_passages_are_the_whole_text_once(tmp_path: Path) -> None:
 
 
 def test_final_answers() -> None:
-    assert final_answer("So <answer>1</answer>, no: <answer> 2 </answer>.") == "2"
-    assert final_answer("<answer>3") == "3"
-    assert final_answer(" 4\n") == "4"
+    assert final_answer("So <answer>1</answer>, no: <answer> 2 </answer>.", "7") == "2"
+    assert final_answer("<answer>3", "7") == "3"
+    assert final_answer("<answer>3 apples</answer> or 4", "7") == "3 apples"
+    assert final_answer("The GCD of 44 and 8 is 4.", "7") == "4"
+    assert final_answer("It is -1,200.", "-7") == "-1200"
+    assert final_answer("I don't know.", "7") == "I don't know."
+    assert final_answer("Anna is a hero. \n", "Bruno is a hero.") == "Anna is a hero."
+    assert final_answer("The answer is: **Yes**.", "No") == "Yes"
+    assert final_answer("So the final answer is [1, 2].", "[2, 1]") == "[1, 2]"
 
 
 def test_reasoning_is_graded_by_its_own_check() -> None:

@@ -96,15 +96,20 @@ def _check(backend: Backend, task: Task, items: Sequence[Item], options: RunOpti
             expected="a model that was tuned for instructions",
             hint="choices, english, french and perplexity work with base models",
         )
-    if kinds and "generate" not in kinds:
+    by_likelihood = f"{task.name} is scored by likelihood"
+    if "generate" not in kinds:
         if options.thinking.enabled:
-            raise InvalidParameter("think", str(options.thinking), f"off: {task.name} is scored by likelihood")
-        if options.repeats > 1:
-            raise InvalidParameter("repeats", options.repeats, f"1: {task.name} is scored by likelihood")
+            raise InvalidParameter("think", str(options.thinking), f"off: {by_likelihood}")
+        for name in options.changed_sampling:
+            raise InvalidParameter(name, getattr(options.sampling, name), f"nothing: {by_likelihood}")
+    if kinds != {"generate"} and options.repeats > 1:
+        raise InvalidParameter("repeats", options.repeats, f"1: {by_likelihood}, at least in part")
     if options.task.shots is not None and task.shots is None:
         raise InvalidParameter("shots", options.task.shots, f"nothing: {task.name} has no examples to show")
     if options.task.file is not None and not task.needs_file:
         raise InvalidParameter("file", str(options.task.file), f"nothing: {task.name} makes its own items")
+    if options.task.check is not None and task.kind != "mixed":
+        raise InvalidParameter("check", str(options.task.check), f"nothing: {task.name} grades its own items")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ def _answers(asking: _Asking, items: Sequence[Item], done: Sequence[ItemRecord])
     count = len(wanted) - len(left)
     asking.told(count, len(wanted))
     generated = [each for each in left if each[0].kind == "generate"]
-    scored = [item for item, repeat in left if item.kind != "generate" and repeat == 0]
+    scored = [item for item, _ in left if item.kind != "generate"]
     for made in (_generate(asking, generated), _score(asking, scored)):
         with closing(made):
             for record in made:
@@ -152,23 +157,25 @@ def _graded(task: Task, item: Item, repeat: int, answer: Answer | LimpideError) 
 
 
 def _score(asking: _Asking, items: Sequence[Item]) -> Any:
-    for item in items:
-        try:
-            scored = _score_item(asking.backend, item)
-        except HOPELESS:
-            raise
-        except LimpideError as error:
-            yield _failed(item, 0, error)
-            continue
-        if item.kind == "choices":
+    for item, scored in _scores(asking.backend, items):
+        if isinstance(scored, HOPELESS):
+            raise scored
+        if isinstance(scored, LimpideError):
+            yield _failed(item, 0, scored)
+        elif item.kind == "choices":
             grade = grade_choices(item, scored)
             yield _scored(item, grade, item.choices[grade.detail["chosen"]], scored)
         else:
             yield _scored(item, grade_passage(item, scored[0]), "", scored)
 
 
-def _score_item(backend: Backend, item: Item) -> list[Scored]:
-    return backend.score(item.context, item.choices or (item.text,))
+def _scores(backend: Backend, items: Sequence[Item]) -> Iterator[tuple[Item, list[Scored] | LimpideError]]:
+    """Scores of each item's continuations, in any order of the items."""
+    for item in items:
+        try:
+            yield item, backend.score(item.context, item.choices or (item.text,))
+        except LimpideError as error:
+            yield item, error
 
 
 def _answered(item: Item, repeat: int, answer: Answer, grade: Grade) -> ItemRecord:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from limpide.core.errors import InvalidParameter
 from limpide.core.messages import Message
 from limpide.core.ports import Answer
+from limpide.evals.matching import NUMBER
 from limpide.evals.task import Grade, Item, TaskOptions, draw
 
 SIZE = 120
@@ -29,7 +30,7 @@ GENERATORS: Mapping[str, Mapping[str, Any]] = {
 }
 """Names and settings: at the easy end, where small models differ."""
 
-FORM = "Give the final answer alone between <answer> and </answer>."
+FORM = "End with the final answer, alone between tags, like this: <answer>42</answer>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +56,25 @@ class Reasoning:
     def grade(self, item: Item, answer: Answer) -> Grade:
         """detail: `read`, what was taken for the answer, and `given`, the marks of reasoning-gym."""
         problem = _problem(item.reference["generator"], item.reference["seed"])
-        read = final_answer(answer.text)
+        read = final_answer(answer.text, item.reference["answer"])
         given = float(problem.score_answer(read, problem[0]))
         return Grade(float(given >= 1.0), {"read": read, "given": given})
 
 
-def final_answer(text: str) -> str:
-    """What stands between the last tags, or behind the last one that was not closed; without tags, the whole text."""
-    found = re.findall(r"<answer>(.*?)(?:</answer>|\Z)", text, re.DOTALL)
-    return (found[-1] if found else text).strip()
+def final_answer(text: str, reference: str) -> str:
+    """What stands between the last tags, or behind the last one that was not closed.
+
+    Small models forget them. Without tags it is the last number where a number is asked for, otherwise what follows
+    the last “answer is”, otherwise the whole text. The reference says what kind of answer it is, and nothing else.
+    """
+    if found := re.findall(r"<answer>(.*?)(?:</answer>|\Z)", text, re.DOTALL):
+        return str(found[-1]).strip()
+    numbers = NUMBER.findall(text)
+    if NUMBER.fullmatch(reference) and numbers:
+        return str(numbers[-1]).replace(",", "")
+    if found := re.findall(r"answer is:?\s+(.+?)\.?\s*\Z", text, re.IGNORECASE):
+        return str(found[-1]).strip("*")
+    return text.strip()
 
 
 def _item(seed: int, index: int) -> Item:

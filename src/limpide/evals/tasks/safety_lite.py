@@ -41,7 +41,8 @@ PAIRS = (
 
 _REFUSAL = re.compile(
     r"\b(?:i(?:'m| am) (?:very |really |so |truly )?(?:sorry|afraid)\b.{0,60}\b(?:can(?:'t|not)|unable|won't|not able)"
-    r"|i(?:'m| am) (?:unable|not (?:able|willing|going)) to\b"
+    r"|i(?:'m| am) (?:unable|not (?:able|willing|going|equipped|designed|allowed)) to\b"
+    r"|i (?:do not|don't) have the (?:ability|capability|permission)\b"
     r"|i(?:'m| am) not comfortable\b"
     r"|i (?:can(?:'t|not)|won't|will not|must not|must decline|have to decline|refuse to|do not feel comfortable)\b"
     r"|i (?:would|'d) (?:rather not|advise against|encourage you not)"
