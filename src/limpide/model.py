@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from limpide.evals.run import Run
     from limpide.hub import LocatedModel
 
 Prompt = str | Message | Sequence[Message]
@@ -180,6 +181,41 @@ class Model:
     def score(self, context: str, continuations: str | Sequence[str]) -> list[Scored]:
         """Log-likelihood of each continuation after the context, in nats, token by token."""
         return self._backend.score(context, [continuations] if isinstance(continuations, str) else list(continuations))
+
+    def evaluate(
+        self,
+        task: str,
+        *,
+        output: str | Path | None = None,
+        resume: bool = False,
+        limit: int | None = None,
+        shots: int | None = None,
+        repeats: int = 1,
+        seed: int = 0,
+        think: Think = "off",
+        file: str | Path | None = None,
+        check: str | Path | None = None,
+        **sampling: Any,
+    ) -> Run:
+        """Ask a task of the model and grade its answers: what `limpide eval` does.
+
+        Args:
+            task: a name from `limpide eval --list`.
+            output: folder that keeps the run; with it, what was stopped can be gone on with by `resume`.
+            limit, shots, repeats, seed: how many items, solved examples, answers to each item; what draws them.
+            think: how long to reason before each answer.
+            file, check: the user's own questions or text, and Python file with `def check(answer, item)`.
+            **sampling: any field of `limpide.Sampling` but `seed`, `n` and `logprobs`; `max_tokens` is the answer's.
+
+        Raises UnknownTask, InvalidDataset, RunMismatch, RunInUse, CorruptRun, DiskFull, ChatUnsupported, …
+        """
+        from limpide.evals.run import RunOptions, evaluate
+        from limpide.evals.task import TaskOptions
+        from limpide.evals.tasks import find_task
+
+        questions = TaskOptions(seed, limit, shots, Path(file) if file else None, Path(check) if check else None)
+        options = RunOptions(questions, Thinking.parse(think), _sampling(sampling), repeats)
+        return evaluate(self._backend, find_task(task), options, Path(output) if output else None, resume=resume)
 
     def logits(self, token_ids: Sequence[int]) -> NDArray[np.float32]:
         """What the model expects after each of these tokens.

@@ -136,8 +136,8 @@ def compare(
     """Compare two models over one or more tasks.
 
     `margin` is in the unit of the scores; without one there are differences and p-values, and no verdict.
-    `registrations`, one for each pairing if given, are what was promised beforehand. `seed` is that of the
-    permutation test. Raises NotComparable for no pairing or several of one task, InvalidParameter for a margin out of range.
+    `registrations`, one for each pairing if given, are what was promised beforehand. `seed` is that of the permutation
+    test. Raises NotComparable for no pairing or several of one task, InvalidParameter for a margin out of range.
     """
     names = [pairing.a.task for pairing in pairings]
     if not names or len(set(names)) < len(names):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 _AROUND = " \t\n\"'“”‘’«»*_`.!?…"
 
 
@@ -27,7 +27,7 @@ def contains(answer: str, reference: str) -> bool:
 
 def same_number(answer: str, reference: str) -> bool:
     """Whether the last number of the answer is the reference's; thousands may be parted by commas."""
-    found = _NUMBER.findall(answer)
+    found = NUMBER.findall(answer)
     return bool(found) and float(found[-1].replace(",", "")) == float(reference.replace(",", ""))
 
 

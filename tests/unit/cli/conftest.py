@@ -86,7 +86,7 @@ def limpide(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for name in ("LIMPIDE_MODEL", "LIMPIDE_THINK", "LIMPIDE_NUMERICS", "LIMPIDE_CONTEXT", "LIMPIDE_DEBUG"):
         monkeypatch.delenv(name, raising=False)
-    for module in ("ask", "repl", "bench"):
+    for module in ("ask", "repl", "bench", "eval"):
         monkeypatch.setattr(f"limpide.cli.{module}.open_model", line.open_model)
     yield line
     assert line.closed == len([choice for choice in line.opened if choice.reference != "nobody"])

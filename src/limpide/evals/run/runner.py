@@ -152,23 +152,25 @@ def _graded(task: Task, item: Item, repeat: int, answer: Answer | LimpideError) 
 
 
 def _score(asking: _Asking, items: Sequence[Item]) -> Any:
-    for item in items:
-        try:
-            scored = _score_item(asking.backend, item)
-        except HOPELESS:
-            raise
-        except LimpideError as error:
-            yield _failed(item, 0, error)
-            continue
-        if item.kind == "choices":
+    for item, scored in _scores(asking.backend, items):
+        if isinstance(scored, HOPELESS):
+            raise scored
+        if isinstance(scored, LimpideError):
+            yield _failed(item, 0, scored)
+        elif item.kind == "choices":
             grade = grade_choices(item, scored)
             yield _scored(item, grade, item.choices[grade.detail["chosen"]], scored)
         else:
             yield _scored(item, grade_passage(item, scored[0]), "", scored)
 
 
-def _score_item(backend: Backend, item: Item) -> list[Scored]:
-    return backend.score(item.context, item.choices or (item.text,))
+def _scores(backend: Backend, items: Sequence[Item]) -> Iterator[tuple[Item, list[Scored] | LimpideError]]:
+    """Scores of each item's continuations, in any order of the items."""
+    for item in items:
+        try:
+            yield item, backend.score(item.context, item.choices or (item.text,))
+        except LimpideError as error:
+            yield item, error
 
 
 def _answered(item: Item, repeat: int, answer: Answer, grade: Grade) -> ItemRecord:

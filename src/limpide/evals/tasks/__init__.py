@@ -12,6 +12,13 @@ TASKS: dict[str, str] = {
     "my": "My",
     "instructions": "Instructions",
     "choices": "Choices",
+    "reasoning": "Reasoning",
+    "tools": "Tools",
+    "perplexity": "Perplexity",
+    "english": "English",
+    "french": "French",
+    "long": "Long",
+    "safety-lite": "SafetyLite",
 }
 """Name and class; the module is limpide.evals.tasks.<name>, with underscores for hyphens."""
 

@@ -1,0 +1,3 @@
+def check(answer, item):
+    words = len(answer.split())
+    return 0 < words <= item['note']
