@@ -100,6 +100,8 @@ def test_errors_are_counted_and_shown(limpide: CommandLine, questions: Path) -> 
         (("--task", "choices", "--resume"), 2, "-o FOLDER"),
         (("--task", "choices", "--think", "low"), 2, "scored by likelihood"),
         (("--task", "choices", "--temperature", "1", "--repeats", "2"), 2, "scored by likelihood"),
+        (("--task", "choices", "--max-tokens", "5"), 2, "max_tokens can't be 5"),
+        (("--task", "tools", "--check", "pyproject.toml"), 2, "grades its own items"),
         (("--task", "tools", "--repeats", "2"), 2, "temperature"),
         (("--task", "tools", "--shots", "2"), 2, "no examples to show"),
         (("--task", "tools", "--file", "pyproject.toml"), 2, "makes its own items"),

@@ -259,6 +259,24 @@ def test_each_repeat_has_a_seed_of_its_own(questions: Path) -> None:
         options(questions, repeats=2)
 
 
+def test_repeats_of_what_has_no_repeats_are_refused(questions: Path) -> None:
+    with questions.open("a") as file:
+        file.write(json.dumps({"prompt": "a", "choices": ["b", "c"], "answer": 0}) + "\n")
+    with pytest.raises(InvalidParameter, match="repeats can't be 2"):
+        run(questions, None, sampling=Sampling(temperature=1.0), repeats=2)
+    assert run(questions, None).complete
+
+
+def test_thinking_is_recorded_and_has_room_beside_the_answer(questions: Path) -> None:
+    done = run(questions, None, thinking=Thinking.parse(40), sampling=Sampling(max_tokens=20))
+    assert done.manifest.thinking == "40"
+    assert done.manifest.sampling["max_tokens"] == 60
+    for record in done.records:
+        assert record.thinking.strip() == "First one thing, then another."
+        assert 0 < record.thinking_tokens <= 40
+        assert record.score == 1
+
+
 def test_the_lock_is_given_back_after_an_error(questions: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     manifest = run(questions, folder).manifest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from limpide.core.errors import InvalidParameter
@@ -41,6 +41,11 @@ class RunOptions:
                 raise InvalidParameter(f"sampling.{name}", getattr(self.sampling, name), "None: the run sets it")
         if self.sampling.n != 1:
             raise InvalidParameter("sampling.n", self.sampling.n, "1", hint="repeats ask several times")
+
+    @property
+    def changed_sampling(self) -> list[str]:
+        """Names of what is not as it would be by default."""
+        return [f.name for f in fields(Sampling) if getattr(self.sampling, f.name) != getattr(Sampling(), f.name)]
 
     def recorded_sampling(self, task: Task) -> dict[str, Any]:
         """What shapes sampling, but for the seed, as plain data."""

@@ -96,15 +96,20 @@ def _check(backend: Backend, task: Task, items: Sequence[Item], options: RunOpti
             expected="a model that was tuned for instructions",
             hint="choices, english, french and perplexity work with base models",
         )
-    if kinds and "generate" not in kinds:
+    by_likelihood = f"{task.name} is scored by likelihood"
+    if "generate" not in kinds:
         if options.thinking.enabled:
-            raise InvalidParameter("think", str(options.thinking), f"off: {task.name} is scored by likelihood")
-        if options.repeats > 1:
-            raise InvalidParameter("repeats", options.repeats, f"1: {task.name} is scored by likelihood")
+            raise InvalidParameter("think", str(options.thinking), f"off: {by_likelihood}")
+        for name in options.changed_sampling:
+            raise InvalidParameter(name, getattr(options.sampling, name), f"nothing: {by_likelihood}")
+    if kinds != {"generate"} and options.repeats > 1:
+        raise InvalidParameter("repeats", options.repeats, f"1: {by_likelihood}, at least in part")
     if options.task.shots is not None and task.shots is None:
         raise InvalidParameter("shots", options.task.shots, f"nothing: {task.name} has no examples to show")
     if options.task.file is not None and not task.needs_file:
         raise InvalidParameter("file", str(options.task.file), f"nothing: {task.name} makes its own items")
+    if options.task.check is not None and task.kind != "mixed":
+        raise InvalidParameter("check", str(options.task.check), f"nothing: {task.name} grades its own items")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,7 @@ def _answers(asking: _Asking, items: Sequence[Item], done: Sequence[ItemRecord])
     count = len(wanted) - len(left)
     asking.told(count, len(wanted))
     generated = [each for each in left if each[0].kind == "generate"]
-    scored = [item for item, repeat in left if item.kind != "generate" and repeat == 0]
+    scored = [item for item, _ in left if item.kind != "generate"]
     for made in (_generate(asking, generated), _score(asking, scored)):
         with closing(made):
             for record in made:

@@ -1,3 +1,0 @@
-def check(answer, item):
-    words = len(answer.split())
-    return 0 < words <= item['note']
