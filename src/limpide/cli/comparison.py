@@ -16,7 +16,7 @@ def print_comparison(found: Comparison, *, shown: int) -> None:
     verdicts = ("VERDICT", "FURTHER ITEMS") if found.margin is not None else ()
     print_table([(*head, *verdicts), *((*_numbers(each), *_verdict(each)) for each in found.tasks)])
     print()
-    print_table([("TASK", "TOKENS A", "TOKENS B", "SECONDS A", "SECONDS B"), *map(_cost, found.tasks)])
+    print_table([COSTS, *map(_cost, found.tasks)])
     print()
     print_fields(_notes(found))
     for each in found.tasks:
@@ -55,12 +55,16 @@ def _verdict(each: TaskComparison) -> tuple[str, ...]:
     return each.verdict.verdict.value, "can't be told" if further is None else f"{further:,}" if further else "none"
 
 
+COSTS = ("TASK", "TOKENS READ A", "B", "WRITTEN A", "B", "SECONDS A", "B")
+"""Sums over the items that were compared; repeats count by their mean."""
+
+
 def _cost(each: TaskComparison) -> tuple[str, ...]:
     plain = each.as_dict()
-    tokens, seconds = plain["tokens"], plain["seconds"]
+    read, written, seconds = plain["tokens_read"], plain["tokens_written"], plain["seconds"]
     return (
         each.task,
-        *(f"{tokens[side]:,.0f}" for side in ("a", "b")),
+        *(f"{tokens[side]:,.0f}" for tokens in (read, written) for side in ("a", "b")),
         *(f"{seconds[side]:,.1f}" for side in ("a", "b")),
     )
 

@@ -63,8 +63,10 @@ class TaskComparison:
             "test": {**self.test.as_dict(), "holm": self.adjusted_p},
             "verdict": self.verdict.as_dict() if self.verdict else None,
             "registered": self.registered,
-            "tokens": {"a": _total(pairing.pairs, "a", "tokens"), "b": _total(pairing.pairs, "b", "tokens")},
-            "seconds": {"a": _total(pairing.pairs, "a", "seconds"), "b": _total(pairing.pairs, "b", "seconds")},
+            **{
+                name: {side: _total(pairing.pairs, side, what) for side in ("a", "b")}
+                for name, what in (("tokens_read", "read"), ("tokens_written", "written"), ("seconds", "seconds"))
+            },
             "asked_differently": [{"what": name, "a": a, "b": b} for name, a, b in pairing.differing],
             "unpaired": dict(pairing.unpaired),
             "disagreements": [asdict(pair) for pair in self.disagreements],
@@ -134,9 +136,8 @@ def compare(
     """Compare two models over one or more tasks.
 
     `margin` is in the unit of the scores; without one there are differences and p-values, and no verdict.
-    `registrations`, one for each pairing if given, are what was promised beforehand. `seed` is that of the
-    permutation test. Raises
-    NotComparable for no pairing or several of one task, InvalidParameter for a margin that can't be one.
+    `registrations`, one for each pairing if given, are what was promised beforehand. `seed` is that of the permutation
+    test. Raises NotComparable for no pairing or several of one task, InvalidParameter for a margin out of range.
     """
     names = [pairing.a.task for pairing in pairings]
     if not names or len(set(names)) < len(names):

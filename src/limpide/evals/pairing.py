@@ -24,8 +24,10 @@ class Side:
 
     score: float
     """Mean over the repeats, more is better; of a passage, minus its bits per byte."""
-    tokens: float
-    """Generated, thinking included; mean over the repeats."""
+    read: float
+    """Tokens of the prompt or, where likelihoods are scored, of what is scored; mean over the repeats."""
+    written: float
+    """Tokens generated, thinking included; mean over the repeats."""
     seconds: float
     answer: str
     """Of the first repeat."""
@@ -144,7 +146,8 @@ def _side(records: Sequence[ItemRecord]) -> Side:
 
     return Side(
         score=mean([_score(record) for record in records]),
-        tokens=mean([float(record.thinking_tokens + record.answer_tokens) for record in records]),
+        read=mean([float(record.prompt_tokens) for record in records]),
+        written=mean([float(record.thinking_tokens + record.answer_tokens) for record in records]),
         seconds=mean([record.seconds for record in records]),
         answer=first.answer,
     )

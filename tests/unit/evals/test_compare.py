@@ -186,7 +186,7 @@ def test_the_record_is_json_and_has_all_that_a_reader_needs() -> None:
     assert task["verdict"]["further_items"] > 0
     assert len(task["disagreements"]) == 44
     assert task["disagreements"][0]["b"]["score"] < task["disagreements"][0]["a"]["score"]
-    assert task["tokens"] == {"a": 2000.0, "b": 2000.0}
+    assert task["tokens_read"] == task["tokens_written"] == {"a": 2000.0, "b": 2000.0}
     assert task["seconds"] == {"a": 200.0, "b": 200.0}
 
 

@@ -47,7 +47,7 @@ def mean_interval(
 
     The standard error is cluster-robust: CR2, with Student's t of G − 1 degrees of freedom for equal clusters and of
     fewer for unequal ones (see clusters.py). A normal quantile is right for many clusters only: with 10 of them, its
-    "95 %" interval covers about 91 %.
+    "95 %" interval covers 92 %.
 
     `bounded` scores, in [0, 1], get a Wilson interval for the effective number of items (Korn and Graubard 1998; Dean
     and Pagano 2015), which does not leave [0, 1] and stays honest near its ends; others (nats, tokens) mean ± t·SE. If
