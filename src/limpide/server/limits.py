@@ -34,6 +34,8 @@ class Limits:
     """For a whole body, and 1 more for each 64 KiB that has come."""
     silence_seconds: float = 15.0
     """Between two parts of a body."""
+    unread_seconds: float = 60.0
+    """How long a client may leave unread what was sent to it, before its connection is ended. `patience.py` sees to it."""
 
 
 class HeaderLimits(HttpMiddleware):
