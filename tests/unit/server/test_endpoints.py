@@ -102,6 +102,20 @@ def test_the_second_time_the_prompt_comes_from_the_cache(client: httpx.Client) -
     assert 150 < used[1]["prompt_tokens_details"]["cached_tokens"] < used[1]["prompt_tokens"]
 
 
+def test_logprobs_add_up_to_the_text(fake_host: Any, serve: Serve) -> None:
+    """Streamed and whole, though the model writes blanks between thinking and answer."""
+    client = serve(fake_host(REPLY, thinking=THOUGHT))
+    body = hello(think="low", logprobs=True)
+    [choice] = client.post(CHAT, json=body).json()["choices"]
+    with client.stream("POST", CHAT, json={**body, "stream": True}) as response:
+        pieces = [choice for chunk in chunks(response.iter_lines()) for choice in chunk["choices"]]
+    said = [piece["delta"].get("content") or "" for piece in pieces]
+    tokens = [[token["token"] for token in (piece.get("logprobs") or {}).get("content") or ()] for piece in pieces]
+    assert said == ["".join(each) for each in tokens]
+    assert choice["message"]["content"] == "".join(said) == REPLY
+    assert [token["token"] for token in choice["logprobs"]["content"]] == [token for each in tokens for token in each]
+
+
 def test_tool_calls(fake_host: Any, serve: Serve) -> None:
     reply = '<tool_call>{"name": "look", "arguments": {"at": "me"}}</tool_call>'
     tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
