@@ -105,7 +105,9 @@ class Grammars:
     def compile(self, grammar: str, parameter: str = "shape") -> Callable[[], Constraint]:
         """What makes constraints at the beginning of a grammar in llguidance's Lark.
 
-        parameter: what of the request the grammar comes from, `shape` or `tools`; errors name it. Raises InvalidShape if the grammar is not valid, or can't be compiled within the bounds of
+        parameter: what of the request the grammar comes from, `shape` or `tools`; errors name it.
+
+        Raises InvalidShape if the grammar is not valid, or can't be compiled within the bounds of
         `limpide.text.grammar.checking`.
         """
         with self._lock:
@@ -128,9 +130,7 @@ class Grammars:
             matcher = LLMatcher(self._for_library(), grammar, log_level=0, limits=limits)
             trouble = matcher.get_error()
         if trouble:
-            error = InvalidShape(
-                f"{_WHAT[parameter]} can't be enforced: {trouble}", expected="see docs/structured.md"
-            )
+            error = InvalidShape(f"{_WHAT[parameter]} can't be enforced: {trouble}", expected="see docs/structured.md")
             error.parameter = parameter
             raise error
         return matcher

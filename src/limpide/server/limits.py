@@ -35,7 +35,7 @@ class Limits:
     silence_seconds: float = 15.0
     """Between two parts of a body."""
     unread_seconds: float = 60.0
-    """How long a client may leave unread what was sent to it, before its connection is ended. `patience.py` sees to it."""
+    """How long what was sent to a client may stay unread before its connection is ended; see `patience.py`."""
 
 
 class HeaderLimits(HttpMiddleware):

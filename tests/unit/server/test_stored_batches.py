@@ -133,7 +133,7 @@ def test_a_wrong_line_is_named_and_nothing_is_done(
 
 
 def test_what_can_not_be_a_batch(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError, match="'/v1/models'(?s:.*)/v1/chat/completions(?s:.*)/v1/messages"):
+    with pytest.raises(openai.BadRequestError, match=r"'/v1/models'(?s:.*)/v1/chat/completions(?s:.*)/v1/messages"):
         start(client, [line(0)], "/v1/models")
     file = client.files.create(file=b"x", purpose="user_data")
     with pytest.raises(openai.BadRequestError, match="user_data"):
