@@ -16,6 +16,7 @@ from limpide.cli.keys import keys_path
 if TYPE_CHECKING:
     from limpide.server.access import KeyStore
     from limpide.server.guards import Guards
+    from limpide.server.limits import Limits
 
 ACCESS = "Access"
 LOG = "Log"
@@ -70,13 +71,12 @@ class Asked:
     allow_origin: Sequence[str]
     log_content: bool
     traces: bool
-    open_requests: int
+    limits: Limits
 
 
 def guard_of(asked: Asked) -> Guards:
     """The guards of the server. Raises InvalidParameter if it would be open to strangers."""
     from limpide.server.guards import Guards
-    from limpide.server.limits import Limits
     from limpide.server.traces import open_tracing
 
     guard = Guards(
@@ -84,7 +84,7 @@ def guard_of(asked: Asked) -> Guards:
         require_keys=asked.require_keys,
         allowed_hosts=tuple(asked.allow_host),
         allowed_origins=tuple(asked.allow_origin),
-        limits=Limits(open_requests=asked.open_requests),
+        limits=asked.limits,
         log_content=asked.log_content,
         keys=_keys(),
         tracing=open_tracing() if asked.traces else None,

@@ -18,6 +18,16 @@ from limpide.cli.guarding import (
     guard_of,
     log_to_stderr,
 )
+from limpide.cli.limiting import (
+    MIB,
+    BatchLinesOption,
+    KeepDaysOption,
+    MaxBodyOption,
+    MaxFileOption,
+    MaxStoredOption,
+    MaxUnreadOption,
+    limits_of,
+)
 from limpide.cli.options import (
     ContextOption,
     LicenceOption,
@@ -124,6 +134,12 @@ def serve(
     log_format: LogFormatOption = LogFormat.PLAIN,
     log_content: LogContentOption = False,
     traces: TracesOption = False,
+    max_body: MaxBodyOption = 16,
+    max_file: MaxFileOption = 200,
+    max_unread: MaxUnreadOption = 60.0,
+    keep_days: KeepDaysOption = 30,
+    max_stored: MaxStoredOption = 8192,
+    batch_lines: BatchLinesOption = 4,
     think: ThinkOption = "off",
     numerics: NumericsOption = NumericsChoice.FAST,
     context: ContextOption = None,
@@ -146,9 +162,8 @@ def serve(
     queue = QueueBound(max_waiting, max_wait)
     # More than a model takes, so that whoever is sent away hears from the model when to come again.
     open_requests = 128 + 2 * (max_batch + queue.waiting(max_batch))
-    guard = guard_of(
-        Asked(host, require_keys, allow_host or [], allow_origin or [], log_content, traces, open_requests)
-    )
+    limits = limits_of(open_requests=open_requests, max_body=max_body, max_file=max_file, max_unread=max_unread)
+    guard = guard_of(Asked(host, require_keys, allow_host or [], allow_origin or [], log_content, traces, limits))
     position = str(Thinking.parse(think))
     from limpide.cli.nearby import announced
     from limpide.cli.serving import PAGE, Loading, listen, pool_of, run
@@ -172,7 +187,16 @@ def serve(
         loading = Loading(numerics.value, context, max_batch, offline)
         pool = pool_of(located, loading, idle_seconds=idle, queue=queue)
         database = state_dir() / "server.db"
-        settings = ServerSettings(default_think=position, drain_seconds=drain, database=database, page=PAGE)
+        settings = ServerSettings(
+            default_think=position,
+            drain_seconds=drain,
+            database=database,
+            database_bytes=max_stored * MIB,
+            keep_days=keep_days,
+            file_bytes=max_file * MIB,
+            batch_lines=batch_lines,
+            page=PAGE,
+        )
         with announced(url, [(reference, model.name) for reference, model in located]):
             run(pool, settings, guard, listening, lambda name: _announce(url, name))
 

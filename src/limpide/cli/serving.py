@@ -105,6 +105,7 @@ async def serve(
     import uvicorn
 
     from limpide.server.app import create_app
+    from limpide.server.patience import patient_protocol
 
     # Before uvicorn's handlers are there and after they are gone, SIGTERM is an orderly end, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -120,6 +121,7 @@ async def serve(
             proxy_headers=False,  # anybody can send X-Forwarded-For
             lifespan="on",
             ws="none",
+            http=patient_protocol(guard.limits.unread_seconds),
             timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
         )
         await uvicorn.Server(config).serve(sockets=[listening])

@@ -59,6 +59,11 @@ class ChannelGate:
         return True
 
     @property
+    def between(self) -> bool:
+        """Never: white space within a message is part of it."""
+        return False
+
+    @property
     def thinking(self) -> bool:
         """Whether the thinking is open."""
         return self._place is _Place.THINKING

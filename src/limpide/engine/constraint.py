@@ -24,6 +24,8 @@ _CACHED_GRAMMARS: Final = 32
 _MAX_ITEMS: Final = 8192
 """Ways in which the parser may be going on at once; an object of n properties that may be left out takes 4 n."""
 
+_WHAT: Final = {"shape": "the shape", "tools": "the form of the tool calls"}
+
 
 class Constraint(Protocol):
     """Follows one text through a grammar, token by token."""
@@ -47,11 +49,12 @@ class Constraint(Protocol):
 
 
 class GrammarConstraint:
-    """A place in a compiled grammar."""
+    """A place in a compiled grammar. parameter: what its errors name as their cause."""
 
-    def __init__(self, matcher: LLMatcher, vocab_size: int) -> None:
+    def __init__(self, matcher: LLMatcher, vocab_size: int, parameter: str = "shape") -> None:
         self._matcher = matcher
         self._vocab_size = vocab_size
+        self._parameter = parameter
 
     def allowed(self) -> Mask:
         """See Constraint. Raises InvalidShape where the grammar needs more states than are allowed."""
@@ -80,11 +83,13 @@ class GrammarConstraint:
 
     def _check(self) -> None:
         if self._matcher.is_error():
-            raise InvalidShape(
-                f"the shape can't be followed any further: {_first_line(self._matcher.get_error())}",
+            error = InvalidShape(
+                f"{_WHAT[self._parameter]} can't be followed any further: {_first_line(self._matcher.get_error())}",
                 expected="a shape with fewer ways to go on at once",
                 hint="make patterns and unions simpler",
             )
+            error.parameter = self._parameter
+            raise error
 
 
 class Grammars:
@@ -97,8 +102,10 @@ class Grammars:
         self._made: LLTokenizer | None = None
         self._compiled: OrderedDict[str, LLMatcher] = OrderedDict()
 
-    def compile(self, grammar: str) -> Callable[[], Constraint]:
+    def compile(self, grammar: str, parameter: str = "shape") -> Callable[[], Constraint]:
         """What makes constraints at the beginning of a grammar in llguidance's Lark.
+
+        parameter: what of the request the grammar comes from, `shape` or `tools`; errors name it.
 
         Raises InvalidShape if the grammar is not valid, or can't be compiled within the bounds of
         `limpide.text.grammar.checking`.
@@ -106,15 +113,15 @@ class Grammars:
         with self._lock:
             matcher = self._compiled.get(grammar)
         if matcher is None:
-            matcher = self._compile(grammar)
+            matcher = self._compile(grammar, parameter)
         with self._lock:
             self._compiled[grammar] = matcher
             self._compiled.move_to_end(grammar)
             if len(self._compiled) > _CACHED_GRAMMARS:
                 self._compiled.popitem(last=False)
-        return lambda: GrammarConstraint(matcher.deep_copy(), self._vocab_size)
+        return lambda: GrammarConstraint(matcher.deep_copy(), self._vocab_size, parameter)
 
-    def _compile(self, grammar: str) -> LLMatcher:
+    def _compile(self, grammar: str, parameter: str) -> LLMatcher:
         from llguidance import LLMatcher, LLParserLimits
 
         trouble = trouble_with(grammar, self._tokenizer.special_tokens, self._vocab_size)
@@ -123,7 +130,9 @@ class Grammars:
             matcher = LLMatcher(self._for_library(), grammar, log_level=0, limits=limits)
             trouble = matcher.get_error()
         if trouble:
-            raise InvalidShape(f"the shape can't be enforced: {trouble}", expected="see docs/structured.md")
+            error = InvalidShape(f"{_WHAT[parameter]} can't be enforced: {trouble}", expected="see docs/structured.md")
+            error.parameter = parameter
+            raise error
         return matcher
 
     def _for_library(self) -> LLTokenizer:

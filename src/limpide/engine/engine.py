@@ -123,7 +123,7 @@ class Engine(Turns):
         self._check_tokens(prompt)
         settled = settle(request, context=self.context, capacity=self.capacity, closing_tokens=closing)
         grammar = request.grammar
-        begin = self._grammars.compile(grammar.text) if grammar else None
+        begin = self._grammars.compile(grammar.text, grammar.parameter) if grammar else None
         job = Job(request.caller)
         for index in range(request.sampling.n):
             sampler = Sampler(

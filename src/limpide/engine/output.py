@@ -88,11 +88,12 @@ class Output:
 
     def push(self, chosen: Chosen) -> None:
         """One more token."""
-        if chosen.logprob is not None:
+        text = self._detokenizer.push(chosen.token)
+        # The blanks between thinking and answer are shown on neither side, and so is their probability.
+        if chosen.logprob is not None and not (self.gate.between and text.isspace()):
             probability = self._probability(chosen.token, chosen.logprob, chosen.top)
             channels = {Phase.OPENING: self._opening, Phase.THINKING: self._thinking, Phase.ANSWER: self._answer}
             channels[self.gate.phase].pending.append((self._stops.num_seen, probability))
-        text = self._detokenizer.push(chosen.token)
         if not text and self.gate.watching:
             text = self._marker_tokens.get(chosen.token, "")
         if not text:

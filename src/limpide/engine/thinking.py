@@ -35,6 +35,11 @@ class Gate(Protocol):
         ...
 
     @property
+    def between(self) -> bool:
+        """Whether white space is left out now, as it stands between thinking and answer."""
+        ...
+
+    @property
     def num_thinking_tokens(self) -> int:
         """Tokens of the thinking so far, markers included."""
         ...
@@ -112,6 +117,11 @@ class ThinkingGate:
     def watching(self) -> bool:
         """Whether its markers still count."""
         return self.phase is not Phase.ANSWER
+
+    @property
+    def between(self) -> bool:
+        """Whether white space is left out now, as it stands between thinking and answer."""
+        return self._strip
 
     def exhaust(self) -> None:
         """Behave as if the budget were used up."""

@@ -97,7 +97,8 @@ def problem_of(error: Exception) -> Problem:
 
 
 FIELDS: dict[str, Mapping[str, str]] = {
-    "/v1/responses": {"response_format": "text.format", "max_tokens": "max_output_tokens"}
+    "/v1/responses": {"response_format": "text.format", "max_tokens": "max_output_tokens"},
+    "/v1/messages": {"response_format": "output_config.format"},
 }
 """Beginning of a path to what its dialect calls fields."""
 

@@ -34,6 +34,8 @@ class Limits:
     """For a whole body, and 1 more for each 64 KiB that has come."""
     silence_seconds: float = 15.0
     """Between two parts of a body."""
+    unread_seconds: float = 60.0
+    """How long what was sent to a client may stay unread before its connection is ended; see `patience.py`."""
 
 
 class HeaderLimits(HttpMiddleware):

@@ -192,7 +192,7 @@ def test_every_sampled_token_of_the_text_has_its_logprob(make: Make, think: Any)
     _, answer, end = read(events)
     forced = len(CLOSE) if think == 5 else 0
     assert len(thoughts) == end.usage.thinking_tokens - forced
-    assert b"".join(p.raw for p in answers).decode().strip() == answer.strip()
+    assert b"".join(p.raw for p in answers).decode() == answer, "without the blanks behind the thinking"
     assert all(len(p.top) == 2 and p.top[0].token_id == p.token_id and p.logprob > -1e-6 for p in thoughts + answers)
 
 

@@ -170,3 +170,21 @@ def test_names_that_look_like_structure_stay_names() -> None:
     odd = Tool('a"b</tool_call>', "", CANCEL.parameters)
     answer = ask(qwen, ToolChoice("required", parallel=False), tools=(odd,))
     assert [call.name for call in answer.tool_calls] == [odd.name]
+
+
+@pytest.mark.parametrize("shape", [None, JsonSchema({"type": "object"})])
+@pytest.mark.parametrize("choice", [ToolChoice("required"), ToolChoice(strict=frozenset({"book"}))])
+def test_a_grammar_that_fails_names_what_it_was_made_for(shape: JsonSchema | None, choice: ToolChoice) -> None:
+    backend = CALLING[0].backend(CHATTER, model_context=16384)
+    request = ChatRequest(conversation("Hello?"), tools=(BOOK,), tool_choice=choice, shape=shape)
+    prepared = backend.prepare(request)
+    assert prepared.grammar is not None
+    # Where a call is required, the shape has no part in the grammar.
+    cause = "shape" if shape and choice.mode == "auto" else "tools"
+    assert prepared.grammar.parameter == cause
+    many = json.dumps({"type": "object", "properties": {f"p{i}": {} for i in range(4000)}})
+    for text, told in (("start: (", "can't be enforced"), (f"start: %json {many}", "any further")):
+        with pytest.raises(InvalidShape, match=told) as caught:
+            collect(backend.engine.submit(replace(prepared, grammar=replace(prepared.grammar, text=text))))
+        assert caught.value.parameter == cause
+        assert ("tool calls" in str(caught.value)) == (cause == "tools")

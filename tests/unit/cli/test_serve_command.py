@@ -19,6 +19,8 @@ import pytest
 from limpide.cli.running import run
 from limpide.cli.serving import listen
 from limpide.core.errors import InvalidParameter
+from limpide.server.limits import Limits
+from limpide.server.settings import ServerSettings
 
 
 def test_serves_says_where_and_drains(smollm2_path: Path, tmp_path: Path) -> None:
@@ -56,6 +58,33 @@ def test_a_port_in_use_is_named() -> None:
             listen("127.0.0.1", port)
     assert refused.value.value == port
     assert f"--port {port + 1}" in (refused.value.hint or "")
+
+
+def test_limits_are_what_was_asked_for(smollm2_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[tuple[Any, Any]] = []
+    monkeypatch.setattr("limpide.cli.serving.run", lambda _, settings, guard, *__: served.append((settings, guard)))
+    monkeypatch.setenv("LIMPIDE_MAX_BODY", "3")
+    flags = ["--max-file", "5", "--max-unread", "7", "--keep-days", "2", "--max-stored", "64", "--batch-lines", "9"]
+    assert run(["serve", str(smollm2_path), "--port", "0", "--offline", *flags]) == 0
+    assert run(["serve", str(smollm2_path), "--port", "0", "--offline", "--max-body", "16"]) == 0
+    (settings, guard), (plain, plain_guard) = served
+    assert (guard.limits.body_bytes, guard.limits.file_bytes, guard.limits.unread_seconds) == (3 << 20, 6 << 20, 7.0)
+    assert (settings.file_bytes, settings.keep_days, settings.database_bytes) == (5 << 20, 2, 64 << 20)
+    assert settings.batch_lines == 9
+    default, limits = ServerSettings(), Limits()
+    for name in ("file_bytes", "keep_days", "database_bytes", "batch_lines"):
+        assert getattr(plain, name) == getattr(default, name), name
+    for name in ("body_bytes", "unread_seconds"):
+        assert getattr(plain_guard.limits, name) == getattr(limits, name), name
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [("--max-body", "0"), ("--max-file", "x"), ("--max-unread", "0"), ("--keep-days", "-1"), ("--max-stored", "1")],
+)
+def test_a_limit_has_limits(flag: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["serve", flag, value]) == 2
+    assert flag in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])

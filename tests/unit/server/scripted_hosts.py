@@ -12,6 +12,7 @@ from limpide.backends.pool import ModelPool, Source
 from limpide.core.hosting import Host
 from limpide.server.app import create_app
 from limpide.server.guards import Guards
+from limpide.server.patience import patient_protocol
 from limpide.server.settings import ServerSettings
 from threaded_server import listening
 
@@ -36,7 +37,9 @@ class FakeHost(ModelPool):
 @contextmanager
 def serving(host: Host, settings: ServerSettings | None = None, guard: Guards | None = None) -> Iterator[str]:
     """The URL of a server in a thread, guarded as `limpide serve` is, stopped in the end as SIGTERM would."""
-    app = create_app(host, settings, guard or Guards())
-    config = uvicorn.Config(app, port=0, log_config=None, lifespan="on", ws="none")
+    guard = guard or Guards()
+    app = create_app(host, settings, guard)
+    http = patient_protocol(guard.limits.unread_seconds)
+    config = uvicorn.Config(app, port=0, log_config=None, lifespan="on", ws="none", http=http)
     with listening(config) as url:
         yield url

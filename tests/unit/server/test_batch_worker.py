@@ -21,8 +21,16 @@ from limpide.server.store.files import new_file
 Answer = Callable[[dict[str, Any]], Awaitable[InternalReply]]
 
 
-def reply(status: int = 200, **headers: str) -> InternalReply:
-    return InternalReply(status, b'{"ok": true}', "req_1", headers)
+def reply(status: int = 200, body: Any = None, **headers: str) -> InternalReply:
+    return InternalReply(status, json.dumps(body or {"ok": True}).encode(), "req_1", headers)
+
+
+def openai_error(code: str) -> Any:
+    return {"error": {"message": "no", "type": "overloaded_error", "param": None, "code": code}}
+
+
+def anthropic_error(code: str) -> Any:
+    return {"type": "error", "error": {"type": "overloaded_error", "message": "no", "details": {"error_code": code}}}
 
 
 class Calls:
@@ -117,19 +125,50 @@ def test_lines_are_asked_for_their_owner_in_idle_time_several_at_once() -> None:
     asyncio.run(working(bench, test()))
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_come_again_is_no_result(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+FORMS = pytest.mark.parametrize("form", [openai_error, anthropic_error])
+
+
+@FORMS
+@pytest.mark.parametrize(
+    ("status", "code", "times"), [(429, "limit_reached", 20), (503, "overloaded", 20), (503, "engine_stopped", 4)]
+)
+def test_come_again_is_no_result(
+    status: int, code: str, times: int, form: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(worker_module, "MAX_WAIT_SECONDS", 0.0)
-    refusals = iter([status, status])
+    refusals = iter([status] * times)
 
     async def busy(_: dict[str, Any]) -> InternalReply:
-        return reply(next(refusals, 200), **{"retry-after": "5"})
+        status = next(refusals, 200)
+        return reply(status, form(code) if status != 200 else None, **{"retry-after": "5"})
 
     async def test() -> None:
         body = await bench.until(await bench.add(1), "completed")
-        assert (body["request_counts"]["completed"], len(bench.calls.asked)) == (1, 3)
+        assert (body["request_counts"]["completed"], len(bench.calls.asked)) == (1, times + 1)
 
     bench = Bench(busy)
+    asyncio.run(working(bench, test()))
+
+
+@FORMS
+@pytest.mark.parametrize(("code", "attempts"), [("out_of_memory", 1), ("engine_stopped", 5)])
+def test_what_stays_wrong_is_an_error_of_its_line(
+    code: str, attempts: int, form: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "MAX_WAIT_SECONDS", 0.0)
+
+    async def broken(body: dict[str, Any]) -> InternalReply:
+        return reply(503, form(code), **{"retry-after": "5"}) if body["number"] == 1 else reply()
+
+    async def test() -> None:
+        body = await bench.until(await bench.add(2), "completed")
+        assert body["request_counts"] == {"total": 2, "completed": 1, "failed": 1}
+        assert [asked["number"] for _, asked, _ in bench.calls.asked].count(1) == attempts
+        [line] = [json.loads(part) async for part in bench.files.content(body["error_file_id"])]
+        assert (line["custom_id"], line["response"]["status_code"]) == ("id-1", 503)
+        assert line["response"]["body"] == form(code)
+
+    bench = Bench(broken)
     asyncio.run(working(bench, test()))
 
 

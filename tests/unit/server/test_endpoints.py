@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import struct
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -103,6 +102,20 @@ def test_the_second_time_the_prompt_comes_from_the_cache(client: httpx.Client) -
     assert 150 < used[1]["prompt_tokens_details"]["cached_tokens"] < used[1]["prompt_tokens"]
 
 
+def test_logprobs_add_up_to_the_text(fake_host: Any, serve: Serve) -> None:
+    """Streamed and whole, though the model writes blanks between thinking and answer."""
+    client = serve(fake_host(REPLY, thinking=THOUGHT))
+    body = hello(think="low", logprobs=True)
+    [choice] = client.post(CHAT, json=body).json()["choices"]
+    with client.stream("POST", CHAT, json={**body, "stream": True}) as response:
+        pieces = [choice for chunk in chunks(response.iter_lines()) for choice in chunk["choices"]]
+    said = [piece["delta"].get("content") or "" for piece in pieces]
+    tokens = [[token["token"] for token in (piece.get("logprobs") or {}).get("content") or ()] for piece in pieces]
+    assert said == ["".join(each) for each in tokens]
+    assert choice["message"]["content"] == "".join(said) == REPLY
+    assert [token["token"] for token in choice["logprobs"]["content"]] == [token for each in tokens for token in each]
+
+
 def test_tool_calls(fake_host: Any, serve: Serve) -> None:
     reply = '<tool_call>{"name": "look", "arguments": {"at": "me"}}</tool_call>'
     tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
@@ -129,50 +142,6 @@ def test_an_answer_that_nobody_waits_for_is_given_up(fake_host: Any, serve: Serv
     while engine.has_work:
         client.get("/health")  # gives the server's loop its turn
     assert engine.load.tokens_computed["answer"] < 2 * 5000
-
-
-class Pausing:
-    """Words for a scripted model, which after some tokens waits until it is told to go on."""
-
-    def __init__(self, words: str, tokens: int = 200) -> None:
-        self._words = words
-        self._left = tokens
-        self.go_on = threading.Event()
-
-    def __call__(self, _: str) -> str:
-        self._left -= 1
-        if self._left < 0:
-            assert self.go_on.wait(30)
-        return self._words
-
-
-def test_thinking_can_be_told_to_stop(fake_host: Any, serve: Serve) -> None:
-    thought = Pausing("on and on " * 700)
-    client = serve(fake_host(REPLY, thinking=thought))
-    with client.stream("POST", CHAT, json=hello(stream=True, think="max")) as response:
-        stream = chunks(response.iter_lines())
-        first = next(stream)
-        told = client.post(f"{CHAT}/{first['id']}/stop-thinking").json()
-        thought.go_on.set()
-        rest = list(stream)
-    assert told == {"id": first["id"], "object": "chat.completion.told", "told": "stop-thinking"}
-    assert len([c for c in rest if "reasoning" in c["choices"][0]["delta"]]) < 300
-    assert "".join(c["choices"][0]["delta"].get("content", "") for c in rest) == REPLY
-    assert rest[-1]["limpide"]["choices"]["0"]["thinking_truncated"] is True
-    assert client.post(f"{CHAT}/{first['id']}/stop-thinking").status_code == 404
-
-
-def test_an_answer_can_be_cancelled(fake_host: Any, serve: Serve) -> None:
-    reply = Pausing("on and on " * 700)
-    client = serve(fake_host(reply))
-    with client.stream("POST", CHAT, json=hello(stream=True)) as response:
-        stream = chunks(response.iter_lines())
-        first = next(stream)
-        assert client.post(f"{CHAT}/{first['id']}/cancel").json()["told"] == "cancel"
-        reply.go_on.set()
-        *_, last = stream
-    assert last["choices"][0]["finish_reason"] == "length"
-    assert last["limpide"]["choices"]["0"]["reason"] == "aborted"
 
 
 def test_raw_text_goes_on(fake_host: Any, serve: Serve) -> None:

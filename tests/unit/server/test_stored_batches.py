@@ -10,6 +10,8 @@ from typing import Any
 import openai
 import pytest
 
+from limpide.backends.fake import FakeBackend
+from limpide.backends.pool import ModelPool, Source
 from limpide.server.batches.reading import MAX_FAULTS, LineReader
 from limpide.server.settings import ServerSettings
 
@@ -79,12 +81,28 @@ def test_a_batch_is_worked_off(client: openai.OpenAI) -> None:
         ("/v1/completions", {"model": "fake", "prompt": "hi"}),
         ("/v1/embeddings", {"model": "fake", "input": "hi"}),
         ("/v1/responses", {"model": "fake", "input": "hi", "store": False}),
+        ("/v1/messages", {"model": "fake", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}),
     ],
 )
 def test_every_endpoint(client: openai.OpenAI, endpoint: str, body: dict[str, Any]) -> None:
     request = {"custom_id": "a", "method": "POST", "url": endpoint, "body": body}
     batch = finished(client, start(client, [request], endpoint))
     assert (batch.status, batch.request_counts.completed) == ("completed", 1), results(client, batch.error_file_id)
+
+
+@pytest.mark.parametrize("endpoint", [CHAT, "/v1/messages"])
+def test_a_model_that_does_not_fit_fails_its_lines(serve: Any, endpoint: Any) -> None:
+    """Once: waiting would not make it smaller."""
+    pool = ModelPool([Source("large", FakeBackend, lambda: 2)], memory=1)
+    http = serve(pool)
+    client = openai.OpenAI(base_url=f"{http.base_url}/v1", api_key="none", max_retries=0)
+    limit = {"max_tokens": 9} if endpoint == "/v1/messages" else {}
+    lines = [line(number, endpoint, model="large", **limit) for number in range(2)]
+    batch = finished(client, start(client, lines, endpoint))
+    assert (batch.status, batch.request_counts.failed) == ("completed", 2)
+    for each in results(client, batch.error_file_id):
+        assert each["response"]["status_code"] == 503
+        assert "large needs" in each["response"]["body"]["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +133,7 @@ def test_a_wrong_line_is_named_and_nothing_is_done(
 
 
 def test_what_can_not_be_a_batch(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError, match="endpoint"):
+    with pytest.raises(openai.BadRequestError, match=r"'/v1/models'(?s:.*)/v1/chat/completions(?s:.*)/v1/messages"):
         start(client, [line(0)], "/v1/models")
     file = client.files.create(file=b"x", purpose="user_data")
     with pytest.raises(openai.BadRequestError, match="user_data"):

@@ -295,6 +295,12 @@ def test_what_can_not_be_enforced_names_its_field(
     assert (error["param"], error["code"], error["type"]) == (param, "invalid_shape", "invalid_request_error")
 
 
+def test_a_schema_of_a_message_names_its_field(client: httpx.Client) -> None:
+    form = {"output_config": {"format": {"type": "json_schema", "schema": NEVER}}}
+    answer = client.post("/v1/messages", json={"messages": HELLO, "max_tokens": 9, **form})
+    assert (answer.status_code, answer.json()["error"]["details"]["param"]) == (400, "output_config.format")
+
+
 @pytest.mark.parametrize("form", [{"type": "regex", "pattern": "("}, {"type": "grammar", "grammar": "?"}])
 def test_what_is_no_expression_or_grammar_is_refused(client: httpx.Client, form: dict[str, Any]) -> None:
     error = client.post(CHAT, json=hello(response_format=form)).json()["error"]

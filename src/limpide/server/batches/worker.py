@@ -19,8 +19,8 @@ _log = logging.getLogger("limpide.server")
 LOOK_SECONDS = 5.0
 """How often to look for batches, and for a lease, that other processes may have left."""
 MAX_WAIT_SECONDS = 60.0
-_LATER = (429, 503)
-"""Statuses that tell to come again: no result of a line."""
+MAX_ATTEMPTS = 5
+"""How often a line is asked for that fails of the server's state, such as an engine that stopped."""
 
 
 class Calls(Protocol):
@@ -117,10 +117,11 @@ class BatchWorker:
         request = json.loads(data)
         body = json.dumps(request["body"], ensure_ascii=False).encode()
         caller = Caller(batch.client, idle=True)
-        wait = 1.0
+        wait, attempts = 1.0, 0
         while True:
             reply = await self._calls.post(request["url"], body, caller)
-            if reply.status not in _LATER:
+            attempts += 1
+            if not _come_again(reply, attempts):
                 break
             await asyncio.sleep(_seconds(reply.headers, wait))
             wait = min(2 * wait, MAX_WAIT_SECONDS)
@@ -133,6 +134,31 @@ class BatchWorker:
         )
         text = json.dumps(result, ensure_ascii=False, separators=(",", ":")).encode()
         await self._store.record(batch.id, line.number, text, failed=reply.status >= 400)
+
+
+def _come_again(reply: InternalReply, attempts: int) -> bool:
+    """Whether an answer is no result of a line: the same request, made later, may do better."""
+    if reply.status == 429:
+        return True
+    if reply.status != 503:
+        return False
+    match error_code(_body(reply.body)):
+        case "overloaded":
+            return True
+        case "out_of_memory":  # what does not fit today won't fit in a minute
+            return False
+        case _:
+            return attempts < MAX_ATTEMPTS
+
+
+def error_code(body: Any) -> str | None:
+    """Our code in an error's body, of whichever dialect."""
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return None
+    details = error.get("details")
+    code = details.get("error_code") if isinstance(details, dict) else error.get("code")
+    return code if isinstance(code, str) else None
 
 
 def _body(data: bytes) -> Any:

@@ -13,7 +13,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from limpide.core.errors import BadRequest, InvalidParameter
+from limpide.core.errors import BadRequest, InvalidParameter, RequestTooLarge
 from limpide.server.context import caller_of, settings_of
 from limpide.server.kept import kept_of
 from limpide.server.store import StoredFile
@@ -61,7 +61,7 @@ async def upload_file(request: Request) -> Response:
     try:
         upload, purpose, seconds = _read_form(form)
         if (size := upload.size or 0) > (most := settings_of(request).file_bytes):
-            raise BadRequest(f"the file has {size} bytes", expected=f"at most {most}")
+            raise RequestTooLarge(f"the file has {size} bytes", expected=f"at most {most}")
         expires = None if seconds is None else int(time.time()) + seconds
         file = new_file(caller_of(request).client, _name(upload.filename), purpose, expires=expires)
         stored = await kept_of(request).files.add(file, upload.file.read)
@@ -116,17 +116,24 @@ async def _found(request: Request, file_id: str) -> StoredFile:
 
 
 async def _form(request: Request) -> FormData:
-    """The form; its file lies on the disk if it is large. Raises BadRequest for anything else, or too much of it."""
+    """The form; its file lies on the disk if it is large. Raises BadRequest for anything else, RequestTooLarge."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise BadRequest("a file is uploaded as a form", expected="Content-Type: multipart/form-data")
     boundary = parse_options_header(request.headers["content-type"])[1].get(b"boundary", b"")
-    pieces = _whole(request.stream(), settings_of(request).file_bytes + _FORM_BYTES, b"--" + boundary + b"--")
+    most = settings_of(request).file_bytes
+    pieces = _whole(request.stream(), most + _FORM_BYTES, b"--" + boundary + b"--")
     try:
         return await MultiPartParser(request.headers, pieces, max_files=1, max_fields=len(_FIELDS)).parse()
+    except _TooMuch as error:
+        raise RequestTooLarge(error.message, expected=f"a file of at most {most} bytes") from error
     except MultiPartException as error:
         raise BadRequest(f"the form can't be read: {error.message}") from error
     except (KeyError, LookupError, UnicodeError) as error:
         raise BadRequest("the form can't be read: no boundary, or another character set than UTF-8") from error
+
+
+class _TooMuch(MultiPartException):
+    """Of the parser's own kind, so that it closes its file."""
 
 
 async def _whole(pieces: AsyncIterator[bytes], most: int, end: bytes) -> AsyncGenerator[bytes, None]:
@@ -135,7 +142,7 @@ async def _whole(pieces: AsyncIterator[bytes], most: int, end: bytes) -> AsyncGe
     async for piece in pieces:
         size += len(piece)
         if size > most:
-            raise MultiPartException(f"it has more than {most} bytes")
+            raise _TooMuch(f"the form has more than {most} bytes")
         tail = (tail + piece)[-len(end) - 64 :]
         yield piece
     if not tail.rstrip(b"\r\n \t").endswith(end):

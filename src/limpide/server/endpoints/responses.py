@@ -15,7 +15,7 @@ from limpide.server.context import caller_of, host_of, settings_of
 from limpide.server.errors import problem_of
 from limpide.server.ids import new_id
 from limpide.server.kept import kept_of
-from limpide.server.responses.events import ResponseWriter
+from limpide.server.responses.events import ENDINGS, ResponseWriter
 from limpide.server.responses.frame import frame as new_response
 from limpide.server.responses.making import Making
 from limpide.server.responses.request import Question, read_request
@@ -57,7 +57,7 @@ async def create_response(request: Request, asked: ResponseRequest) -> Response:
             finally:
                 await answer.aclose()
 
-        return _stream(request, _events(created, making.write(answer)), closing)
+        return _stream(request, _events(created, _written(making, answer)), closing)
 
     async def whole() -> Response:
         answer, making = await _begin(request, asked, question)
@@ -217,6 +217,13 @@ async def _events(
                 yield event
         finally:
             await rest.aclose()
+
+
+async def _written(making: Making, answer: Answering) -> AsyncGenerator[dict[str, Any], None]:
+    async for event in making.write(answer):
+        if event["type"] in ENDINGS:
+            await answer.aclose()  # who has read the last event may rely on it that nothing is held any more
+        yield event
 
 
 def _error_frame(error: Exception) -> bytes:

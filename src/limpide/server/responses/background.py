@@ -21,11 +21,11 @@ class Live:
 
     def __init__(self, making: Making) -> None:
         self.making = making
-        self.answer: Answering | None = None
         self.ended = False
         self._events: list[Json] = []
         self._changed = asyncio.Event()
-        self.task: asyncio.Task[None] | None = None
+        self.writing: asyncio.Task[None] | None = None
+        self.ending: asyncio.Task[None] | None = None
 
     def add(self, *events: Json) -> None:
         """Let followers see more."""
@@ -70,7 +70,10 @@ class Background:
         """Write a response that exists. `begin` waits for a model."""
         live = self._live[making.id] = Live(making)
         live.add(*created)
-        live.task = asyncio.create_task(self._run(live, begin))
+        # Cancelling a task that has not begun runs nothing of it, not even its `finally`. So the writing alone is
+        # cancelled; the ending has a task of its own, which nobody cancels.
+        writing = asyncio.create_task(self._write(live, begin))
+        live.writing, live.ending = writing, asyncio.create_task(self._end(live, writing))
         return live
 
     def find(self, response_id: str) -> Live | None:
@@ -79,9 +82,9 @@ class Background:
 
     async def cancel(self, live: Live) -> None:
         """End a response here, and wait until that is stored."""
-        if live.task is not None:
-            live.task.cancel()
-            await asyncio.wait([live.task])
+        if live.writing is not None and live.ending is not None:
+            live.writing.cancel()
+            await asyncio.wait([live.ending])
 
     async def close(self) -> None:
         """End them all: what is not done fails, and says that the server stopped."""
@@ -89,17 +92,20 @@ class Background:
         for live in list(self._live.values()):
             await self.cancel(live)
 
-    async def _run(self, live: Live, begin: Begin) -> None:
+    async def _write(self, live: Live, begin: Begin) -> None:
+        async with await begin() as answer:
+            async for event in live.making.write(answer):
+                live.add(event)
+
+    async def _end(self, live: Live, writing: asyncio.Task[None]) -> None:
+        """However the writing ends, have that stored and told."""
         making = live.making
+        await asyncio.wait([writing])
         try:
-            try:
-                async with await begin() as answer:
-                    async for event in making.write(answer):
-                        live.add(event)
-            except asyncio.CancelledError:
+            if writing.cancelled():
                 stopped = EngineStopped("the server stopped while this response was being written")
                 live.add(*(await making.fail(stopped) if self._closing else await making.end()))
-            except Exception as error:  # noqa: BLE001 - nobody else would see it
+            elif isinstance(error := writing.exception(), Exception):
                 live.add(*await making.fail(error))
         except Exception as error:  # noqa: BLE001 - the store failed: a restart marks the response
             log_unexpected(error)

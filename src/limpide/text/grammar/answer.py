@@ -30,6 +30,8 @@ class AnswerGrammar:
     """In llguidance's form of Lark."""
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     """Of the parameters that it stands for; an answer that is cut short changes them."""
+    parameter: str = "shape"
+    """What of the request made it necessary, for errors: `shape`, or `tools` where the shape has no part in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ def answer_grammar(
     if offered is not None:
         calls, outcomes["tool_choice"] = _calls(lark, offered, channels, after_text=shape is None and not needs_call)
         alternatives += calls
-    return AnswerGrammar(lark.finish(lark.any_of(alternatives)), outcomes)
+    from_shape = shape is not None and not needs_call
+    return AnswerGrammar(lark.finish(lark.any_of(alternatives)), outcomes, "shape" if from_shape else "tools")
 
 
 def _calls(
