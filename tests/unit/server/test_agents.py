@@ -1,4 +1,4 @@
-"""Coding agents: what they send is taken, their loop of calls and results turns, and errors are told as they know them."""
+"""Coding agents: what they send is taken, their loop of calls and results turns, errors are told as they know them."""
 
 from __future__ import annotations
 

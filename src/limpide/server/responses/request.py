@@ -102,6 +102,10 @@ def _of_items(items: Sequence[InputItem]) -> dict[str, Outcome]:
     outcomes: dict[str, Outcome] = {}
     for number, item in enumerate(items):
         outcomes |= item.unused(f"input[{number}].")
+        for name in ("content", "output"):
+            parts = getattr(item, name, None)
+            for at, part in enumerate(parts if isinstance(parts, list) else ()):
+                outcomes |= part.unused(f"input[{number}].{name}[{at}].")
     return outcomes
 
 

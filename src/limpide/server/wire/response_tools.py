@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 from pydantic_core import PydanticCustomError
 
 from limpide.server.wire.base import Ask, JsonData
-from limpide.server.wire.tools import MAX_TOOLS, ToolName
+from limpide.server.wire.tools import MAX_TOOLS, ToolName, functions_only
 
 Hosted = Literal[
     "code_interpreter",
@@ -24,8 +24,6 @@ Hosted = Literal[
 ]
 """Tools that OpenAI's servers run."""
 FUNCTIONS = "a tool's type is function, or namespace for several; describe any other as a function"
-ALLOWED_TOOLS = "offer only the tools that may be called, with tool_choice auto or required"
-NAMED_TOOLS = "a tool that must be called is named by its type function and its name"
 
 
 class FunctionTool(Ask):
@@ -99,11 +97,4 @@ class FunctionChoice(Ask):
     name: ToolName
 
 
-def _functions_only(value: Any) -> Any:
-    if isinstance(value, dict) and isinstance(kind := value.get("type"), str) and kind != "function":
-        why = ALLOWED_TOOLS if kind == "allowed_tools" else NAMED_TOOLS
-        raise PydanticCustomError("unsupported_field", why, {"field": "type"})
-    return value
-
-
-Choice = Annotated[Literal["auto", "none", "required"] | FunctionChoice, BeforeValidator(_functions_only)]
+Choice = Annotated[Literal["auto", "none", "required"] | FunctionChoice, BeforeValidator(functions_only)]

@@ -7,9 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from limpide.core.receipt import Outcome
 from limpide.core.sampling import MAX_LOGPROBS
 from limpide.server.wire.base import Ask, JsonData
-from limpide.server.wire.content import TEXT_ONLY
+from limpide.server.wire.content import CACHED_ANYWAY, TEXT_ONLY
 from limpide.server.wire.response_tools import AnyTool, Choice
 from limpide.server.wire.sampling import MAX_SEED, MAX_TOKEN, TokenLimit
 from limpide.server.wire.thinking import ThinkingFields
@@ -46,12 +47,19 @@ REFUSED: dict[str, str] = {
 
 
 class InputText(Ask):
-    """Some text of a message; annotations and logprobs come back from clients and say nothing new."""
+    """Some text of a message."""
+
+    UNUSED: ClassVar = {
+        "annotations": "models are given the text alone",
+        "logprobs": "models are given the text alone",
+        "prompt_cache_breakpoint": CACHED_ANYWAY,
+    }
 
     type: Literal["input_text", "output_text", "text"]
     text: str
     annotations: list[Any] | None = None
     logprobs: list[Any] | None = None
+    prompt_cache_breakpoint: JsonData | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -59,6 +67,10 @@ class InputText(Ask):
         if isinstance(value, dict) and value.get("type") in ("input_image", "input_file", "input_audio"):
             raise PydanticCustomError("unsupported_field", TEXT_ONLY, {"field": "type"})
         return value
+
+    def unused(self, prefix: str = "") -> dict[str, Outcome]:
+        """Without the empty lists that come back with every text that was written here."""
+        return {name: outcome for name, outcome in super().unused(prefix).items() if outcome.requested != []}
 
 
 class InputRefusal(Ask):
@@ -85,6 +97,7 @@ class InputCall(Ask):
     """A call that the model made. `namespace`: of the function, if it stands in one."""
 
     UNUSED: ClassVar = {"caller": "the model alone makes calls"}
+    UNSUPPORTED: ClassVar = {"async": "a call is answered before the model goes on"}
 
     type: Literal["function_call"]
     call_id: Id
@@ -99,9 +112,14 @@ class InputCall(Ask):
 class InputCallOutput(Ask):
     """What became of a call."""
 
+    UNUSED: ClassVar = dict.fromkeys(("caller", "name", "namespace"), "the call that it answers says it")
+
     type: Literal["function_call_output"]
     call_id: Id
     output: str | list[InputText]
+    caller: JsonData | None = None
+    name: str | None = None
+    namespace: str | None = None
     id: Id | None = None
     status: Status = None
 

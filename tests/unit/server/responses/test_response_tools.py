@@ -105,7 +105,7 @@ def test_what_changes_nothing_about_a_function_is_said() -> None:
         ({"tools": [{**AGENTS, "tools": [SEARCH]}]}, "describe any other as a function"),
         ({"tools": [{**LOOK, "async": True}]}, "async is not supported"),
         ({"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": []}}, "offer only the tools"),
-        ({"tool_choice": {"type": "web_search"}}, "by its type function"),
+        ({"tool_choice": {"type": "web_search"}}, "is a function"),
     ],
 )
 def test_what_can_not_be_offered_is_refused_by_name(fields: dict[str, Any], said: str) -> None:
