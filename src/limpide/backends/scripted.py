@@ -40,19 +40,19 @@ class ScriptedModel:
         self._vocab_size = vocab_size
 
     def forward(self, tokens: Tensor, positions: Tensor, kv: KVView, rows: Tensor | None = None) -> Tensor:
-        """[T, 1]: the next token after each of the flat tokens [T], as a number."""
+        """[T, 1]: the next token after each of the flat tokens [T], as a number; with `rows` after those alone."""
         ids = tokens.view(-1, 1, 1).float()
         kv.write(0, ids, positions.view(-1, 1, 1).float())
-        out = []
+        wanted = set(range(len(tokens)) if rows is None else rows.tolist())
+        named = torch.zeros(len(tokens), 1)
         for sequence, (start, end) in enumerate(zip(kv.query_starts[:-1], kv.query_starts[1:], strict=True)):
             keys, values = kv.read(0, sequence)
             history = [int(x) for x in keys.flatten().tolist()]
             if values.flatten().tolist() != list(range(len(history))):
                 raise AssertionError("the cache returned positions out of order")
-            first = len(history) - (end - start)
-            out += [float(self._next_token(history[: first + i + 1])) for i in range(end - start)]
-        hidden = torch.tensor(out).view(-1, 1)
-        return hidden if rows is None else hidden[rows]
+            for row in wanted.intersection(range(start, end)):
+                named[row] = self._next_token(history[: len(history) - end + row + 1])
+        return named if rows is None else named[rows]
 
     def logits(self, hidden: Tensor) -> Tensor:
         """float32 [R, vocab], all but certain of the scripted token."""

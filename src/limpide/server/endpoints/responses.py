@@ -19,6 +19,7 @@ from limpide.server.responses.events import ENDINGS, ResponseWriter
 from limpide.server.responses.frame import frame as new_response
 from limpide.server.responses.making import Making
 from limpide.server.responses.request import Question, read_request
+from limpide.server.responses.tools import names_of
 from limpide.server.sse import EventStream, Frames, frame, until_client_leaves
 from limpide.server.store import StoredResponse
 from limpide.server.wire.responses import ResponseRequest
@@ -168,7 +169,7 @@ def _making(request: Request, asked: ResponseRequest, question: Question, name: 
     kept, stored = kept_of(request), asked.store is not False
     body = new_response(name, model, asked, question.chat, stored=stored)
     return Making(
-        ResponseWriter(dict(body), new_id, outcomes=question.outcomes),
+        ResponseWriter(dict(body), new_id, outcomes=question.outcomes, names=names_of(asked.tools)),
         kept.responses if stored else None,
         StoredResponse(name, caller_of(request).client, body, question.items),
         keep_events=bool(asked.background and asked.stream),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from limpide.core.errors import BadRequest
 from limpide.core.messages import Message, Role, ToolCall, conversation
+from limpide.server.responses.tools import Called
 from limpide.server.wire.responses import (
     InputCall,
     InputCallOutput,
@@ -64,7 +65,7 @@ def messages_of(items: Sequence[InputItem], instructions: str | None = None) -> 
                 turns.add(Message(role, _text(item.content)))
             case InputCall():
                 called.add(item.call_id)
-                turns.call(ToolCall(item.call_id, item.name, item.arguments))
+                turns.call(ToolCall(item.call_id, Called(item.name, item.namespace).shown, item.arguments))
             case InputCallOutput():
                 if item.call_id not in called:
                     raise BadRequest(

@@ -9,6 +9,7 @@ from typing import Any
 from limpide.core.events import Event, Finished, TextDelta, ThinkingDelta, TokenProbability, ToolCallDelta, Usage
 from limpide.core.receipt import Outcome
 from limpide.server.responses.items import CallItem, Item, MessageItem, ReasoningItem
+from limpide.server.responses.tools import Called
 from limpide.server.wire.usage import Ends
 
 Json = dict[str, Any]
@@ -22,15 +23,21 @@ class ResponseWriter:
 
     Both are made in one place, so that streaming and not streaming can't differ. `body` is what the request alone
     determines (frame.py). Calls come one after another, as core/events.py says. outcomes: what the
-    receipt says beyond the engine's own.
+    receipt says beyond the engine's own. names: functions whose names the model knows otherwise than the client.
     """
 
     def __init__(
-        self, body: Json, new_id: Callable[[str], str], *, outcomes: Mapping[str, Outcome] | None = None
+        self,
+        body: Json,
+        new_id: Callable[[str], str],
+        *,
+        outcomes: Mapping[str, Outcome] | None = None,
+        names: Mapping[str, Called] | None = None,
     ) -> None:
         self._body = body
         self._new_id = new_id
         self._outcomes = outcomes or {}
+        self._names = names or {}
         self._output: list[Json] = []
         self._open: Item | None = None
         self._sequence = 0
@@ -92,7 +99,9 @@ class ResponseWriter:
         if not isinstance(item, CallItem) or item.call != event.call:
             yield from self._close("completed")
             call_id = event.id or self._new_id("call_")
-            item = CallItem(self._new_id(CallItem.prefix), len(self._output), event.call, call_id, event.name or "")
+            name = event.name or ""
+            called = self._names.get(name, Called(name))
+            item = CallItem(self._new_id(CallItem.prefix), len(self._output), event.call, call_id, called)
             yield from self._begin_item(item)
         if event.arguments:
             yield self._numbered(item.add(event.arguments, ()))
@@ -151,7 +160,7 @@ def usage_dict(usage: Usage) -> Json:
     """Usage in this dialect's words."""
     return {
         "input_tokens": usage.prompt_tokens,
-        "input_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "input_tokens_details": {"cached_tokens": usage.cached_tokens, "cache_write_tokens": 0},
         "output_tokens": usage.generated_tokens,
         "output_tokens_details": {"reasoning_tokens": usage.thinking_tokens},
         "total_tokens": usage.prompt_tokens + usage.generated_tokens,

@@ -7,6 +7,7 @@ from typing import Any
 
 from limpide.core.ports import ChatRequest
 from limpide.core.thinking import Effort
+from limpide.server.wire.response_tools import FunctionTool, HostedTool, Namespace
 from limpide.server.wire.responses import ResponseRequest
 
 _EFFORTS = {Effort.OFF: "none", Effort.MAX: "xhigh"}
@@ -36,7 +37,7 @@ def frame(response_id: str, model: str, asked: ResponseRequest, chat: ChatReques
         "temperature": chat.sampling.temperature,
         "text": {"format": _format(asked)},
         "tool_choice": _tool_choice(asked),
-        "tools": [_tool(tool.model_dump()) for tool in asked.tools or ()],
+        "tools": [_tool(tool) for tool in asked.tools or () if not isinstance(tool, HostedTool)],
         "top_logprobs": chat.sampling.logprobs or 0,
         "top_p": chat.sampling.top_p,
         "truncation": "disabled",
@@ -55,5 +56,8 @@ def _tool_choice(asked: ResponseRequest) -> Any:
     return choice if isinstance(choice, str) else choice.model_dump()
 
 
-def _tool(tool: dict[str, Any]) -> dict[str, Any]:
-    return {**tool, "parameters": tool["parameters"] or {}, "strict": bool(tool["strict"])}
+def _tool(tool: FunctionTool | Namespace) -> dict[str, Any]:
+    if isinstance(tool, Namespace):
+        return {**tool.model_dump(exclude={"tools"}), "tools": [_tool(function) for function in tool.tools]}
+    plain = tool.model_dump(include={"type", "name", "description", "parameters", "strict"})
+    return {**plain, "parameters": tool.parameters or {}, "strict": bool(tool.strict)}

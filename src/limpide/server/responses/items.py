@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from limpide.server.responses.tools import Called
+
 Json = dict[str, Any]
 
 
@@ -123,11 +125,11 @@ class CallItem(Item):
 
     prefix = "fc_"
 
-    def __init__(self, item_id: str, index: int, call: int, call_id: str, name: str) -> None:
+    def __init__(self, item_id: str, index: int, call: int, call_id: str, called: Called) -> None:
         super().__init__(item_id, index)
         self.call = call
         self._call_id = call_id
-        self._name = name
+        self._called = called
 
     def as_dict(self, status: str, *, begun: bool = True) -> Json:
         """The item in the API's form."""
@@ -136,8 +138,9 @@ class CallItem(Item):
             "type": "function_call",
             "status": status,
             "call_id": self._call_id,
-            "name": self._name,
+            "name": self._called.name,
             "arguments": self.text,
+            **({"namespace": self._called.namespace} if self._called.namespace else {}),
         }
 
     def add(self, text: str, logprobs: Sequence[Json]) -> Json:
@@ -147,5 +150,5 @@ class CallItem(Item):
 
     def closing(self, status: str) -> list[Json]:
         """The events that end it."""
-        done = self._at(type="response.function_call_arguments.done", name=self._name, arguments=self.text)
+        done = self._at(type="response.function_call_arguments.done", name=self._called.name, arguments=self.text)
         return [done, *super().closing(status)]

@@ -9,16 +9,15 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from limpide.core.errors import InvalidParameter
-from limpide.core.messages import Tool
 from limpide.core.ports import ChatRequest
 from limpide.core.receipt import Outcome
 from limpide.core.sampling import Sampling
-from limpide.core.shape import JsonObject, JsonSchema, Shape, ToolChoice
+from limpide.core.shape import JsonObject, JsonSchema, Shape
 from limpide.core.thinking import Thinking
 from limpide.server.limits import check_schema
 from limpide.server.responses.conversation import messages_of
+from limpide.server.responses.tools import read_choice, read_tools
 from limpide.server.wire.responses import (
-    FunctionChoice,
     InputItem,
     InputMessage,
     JsonObjectForm,
@@ -26,7 +25,6 @@ from limpide.server.wire.responses import (
     ResponseRequest,
 )
 from limpide.server.wire.sampling import OPENAI_DEFAULTS
-from limpide.server.wire.tools import check_names
 
 _ITEMS: TypeAdapter[list[InputItem]] = TypeAdapter(list[InputItem])
 _LOGPROBS = "message.output_text.logprobs"
@@ -57,14 +55,16 @@ def read_request(
     if thinking is None:
         thinking = Thinking.parse(default_think)
         outcomes["think"] = Outcome("applied", None, thinking.budget, "none was asked for: the server's default")
+    tools, of_tools = read_tools(asked.tools)
     chat = ChatRequest(
         messages=messages_of([*_ITEMS.validate_python(earlier), *items], asked.instructions),
         sampling=_sampling(asked),
         thinking=thinking,
-        tools=_tools(asked),
-        tool_choice=_tool_choice(asked),
+        tools=tools,
+        tool_choice=read_choice(asked.tool_choice, asked.tools, asked.parallel_tool_calls),
         shape=_shape(asked),
     )
+    outcomes |= of_tools | _of_items(items)
     return Question(chat, [_listed(item, new_id) for item in items], outcomes)
 
 
@@ -76,28 +76,6 @@ def _sampling(asked: ResponseRequest) -> Sampling:
     if logprobs is None and _LOGPROBS in (asked.include or ()):
         logprobs = 0
     return Sampling(max_tokens=asked.max_output_tokens, logprobs=logprobs, **given)
-
-
-def _tools(asked: ResponseRequest) -> tuple[Tool, ...]:
-    check_names([tool.name for tool in asked.tools or ()])
-    for tool in asked.tools or ():
-        check_schema(tool.parameters)
-    return tuple(Tool(tool.name, tool.description or "", tool.parameters or {}) for tool in asked.tools or ())
-
-
-def _tool_choice(asked: ResponseRequest) -> ToolChoice:
-    names = [tool.name for tool in asked.tools or ()]
-    strict = frozenset(tool.name for tool in asked.tools or () if tool.strict)
-    parallel = asked.parallel_tool_calls is not False
-    match asked.tool_choice:
-        case FunctionChoice(name=name):
-            if name not in names:
-                raise InvalidParameter("tool_choice", name, f"one of {', '.join(names)}" if names else "offered, too")
-            return ToolChoice("required", name, parallel, strict)
-        case "required" if not names:
-            raise InvalidParameter("tool_choice", "required", "auto or none, since there are no tools")
-        case mode:
-            return ToolChoice(mode or "auto", None, parallel, strict)
 
 
 def _shape(asked: ResponseRequest) -> Shape | None:
@@ -118,6 +96,17 @@ def _listed(item: InputItem, new_id: Callable[[str], str]) -> dict[str, Any]:
         kind = "output_text" if item.role == "assistant" else "input_text"
         plain["content"] = [{"type": kind, "text": item.content}]
     return {"id": new_id(_PREFIXES[item.type]), **plain}
+
+
+def _of_items(items: Sequence[InputItem]) -> dict[str, Outcome]:
+    outcomes: dict[str, Outcome] = {}
+    for number, item in enumerate(items):
+        outcomes |= item.unused(f"input[{number}].")
+        for name in ("content", "output"):
+            parts = getattr(item, name, None)
+            for at, part in enumerate(parts if isinstance(parts, list) else ()):
+                outcomes |= part.unused(f"input[{number}].{name}[{at}].")
+    return outcomes
 
 
 def _outcomes(asked: ResponseRequest) -> dict[str, Outcome]:

@@ -26,6 +26,7 @@ NOT_USED: dict[str, str] = {
     "service_tier": "there is one tier, on this machine",
     "safety_identifier": "nothing depends on it: limits go by key",
     "prompt_cache_key": "prefixes are kept and shared without being asked to",
+    "prompt_cache_options": "prefixes are kept and shared without being asked to",
     "prompt_cache_retention": "prefixes are kept as long as there is room",
     "verbosity": "say it in the prompt",
     "prediction": "it would make no difference to the answer, only to its speed",
@@ -35,6 +36,7 @@ REFUSED: dict[str, str] = {
     "audio": "models here read and write text only",
     "functions": "pass `tools` in its place",
     "function_call": "pass `tool_choice` in its place",
+    "moderation": "nothing is moderated here; have a model judge texts, and ask it yourself",
     "web_search_options": "models here have no access to the web; offer a tool that searches",
     "guided_json": 'pass `response_format: {"type": "json_schema", …}` in its place',
     "guided_regex": 'pass `response_format: {"type": "regex", "pattern": …}` in its place',
@@ -80,6 +82,7 @@ class ChatCompletionRequest(SamplingFields, ThinkingFields):
     service_tier: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
+    prompt_cache_options: JsonData | None = None
     prompt_cache_retention: str | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
     prediction: JsonData | None = None

@@ -21,11 +21,12 @@ _OTHER_PARTS = ("image_url", "input_audio", "file", "image", "audio", "video_url
 class TextPart(Ask):
     """Some text. Other kinds of content are refused: models are given text only."""
 
-    UNUSED: ClassVar = {"cache_control": CACHED_ANYWAY}
+    UNUSED: ClassVar = {"cache_control": CACHED_ANYWAY, "prompt_cache_breakpoint": CACHED_ANYWAY}
 
     type: Literal["text"]
     text: str
     cache_control: JsonData | None = None
+    prompt_cache_breakpoint: JsonData | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -33,6 +33,8 @@ NOT_USED: dict[str, str] = {
     "cache_control": CACHED_ANYWAY,
     "context_management": "nothing is left out of a conversation here; send a shorter one",
     "speed": "there is one speed, this machine's",
+    "user_profile_id": "nothing depends on it: limits go by key",
+    "workspace_id": "there are no workspaces: limits go by key",
 }
 """Fields of Anthropic's that are taken and change nothing."""
 NOT_USED_TO_ANSWER: dict[str, str] = {
@@ -122,6 +124,8 @@ class MessagePrompt(Ask):
     cache_control: JsonData | None = None
     context_management: JsonData | None = None
     speed: str | None = None
+    user_profile_id: str | None = None
+    workspace_id: str | None = None
 
 
 class MessageRequest(MessagePrompt):

@@ -7,20 +7,24 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from limpide.core.receipt import Outcome
 from limpide.core.sampling import MAX_LOGPROBS
 from limpide.server.wire.base import Ask, JsonData
-from limpide.server.wire.content import TEXT_ONLY
+from limpide.server.wire.content import CACHED_ANYWAY, TEXT_ONLY
+from limpide.server.wire.response_tools import AnyTool, Choice
 from limpide.server.wire.sampling import MAX_SEED, MAX_TOKEN, TokenLimit
 from limpide.server.wire.thinking import ThinkingFields
-from limpide.server.wire.tools import MAX_TOOLS, ToolName
+from limpide.server.wire.tools import MAX_TOOLS
 
 MAX_ITEMS = 10_000
 Status = Literal["in_progress", "completed", "incomplete"] | None
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 NOT_USED: dict[str, str] = {
+    "client_metadata": "nothing depends on what a client says of itself",
     "max_tool_calls": "it counts calls that the server makes; here the client makes them all",
     "prompt_cache_key": "prefixes are kept and shared without being asked to",
+    "prompt_cache_options": "prefixes are kept and shared without being asked to",
     "prompt_cache_retention": "prefixes are kept as long as there is room",
     "safety_identifier": "nothing depends on it: limits go by key",
     "service_tier": "there is one tier, on this machine",
@@ -28,10 +32,14 @@ NOT_USED: dict[str, str] = {
 }
 """Fields of OpenAI's that are taken and change nothing."""
 REFUSED: dict[str, str] = {
+    "access_programs": "there are none to have access by",
+    "background_options": "pass `background` alone: what waits is written as soon as there is room",
     "conversation": "go on from a response with `previous_response_id`",
     "prompt": "send the prompt itself as `input` and `instructions`",
     "context_management": "nothing is left out of a conversation; send a shorter one",
+    "image": "models here write text only",
     "messages": "pass `input` in its place",
+    "moderation": "nothing is moderated here; have a model judge texts, and ask it yourself",
     "max_tokens": "pass `max_output_tokens` in its place",
     "response_format": "pass `text: {format: …}` in its place",
 }
@@ -39,12 +47,19 @@ REFUSED: dict[str, str] = {
 
 
 class InputText(Ask):
-    """Some text of a message; annotations and logprobs come back from clients and say nothing new."""
+    """Some text of a message."""
+
+    UNUSED: ClassVar = {
+        "annotations": "models are given the text alone",
+        "logprobs": "models are given the text alone",
+        "prompt_cache_breakpoint": CACHED_ANYWAY,
+    }
 
     type: Literal["input_text", "output_text", "text"]
     text: str
     annotations: list[Any] | None = None
     logprobs: list[Any] | None = None
+    prompt_cache_breakpoint: JsonData | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -52,6 +67,10 @@ class InputText(Ask):
         if isinstance(value, dict) and value.get("type") in ("input_image", "input_file", "input_audio"):
             raise PydanticCustomError("unsupported_field", TEXT_ONLY, {"field": "type"})
         return value
+
+    def unused(self, prefix: str = "") -> dict[str, Outcome]:
+        """Without the empty lists that come back with every text that was written here."""
+        return {name: outcome for name, outcome in super().unused(prefix).items() if outcome.requested != []}
 
 
 class InputRefusal(Ask):
@@ -75,12 +94,17 @@ class InputMessage(Ask):
 
 
 class InputCall(Ask):
-    """A call that the model made."""
+    """A call that the model made. `namespace`: of the function, if it stands in one."""
+
+    UNUSED: ClassVar = {"caller": "the model alone makes calls"}
+    UNSUPPORTED: ClassVar = {"async": "a call is answered before the model goes on"}
 
     type: Literal["function_call"]
     call_id: Id
     name: Annotated[str, StringConstraints(min_length=1)]
     arguments: str
+    namespace: Annotated[str, StringConstraints(min_length=1)] | None = None
+    caller: JsonData | None = None
     id: Id | None = None
     status: Status = None
 
@@ -88,9 +112,14 @@ class InputCall(Ask):
 class InputCallOutput(Ask):
     """What became of a call."""
 
+    UNUSED: ClassVar = dict.fromkeys(("caller", "name", "namespace"), "the call that it answers says it")
+
     type: Literal["function_call_output"]
     call_id: Id
     output: str | list[InputText]
+    caller: JsonData | None = None
+    name: str | None = None
+    namespace: str | None = None
     id: Id | None = None
     status: Status = None
 
@@ -137,31 +166,6 @@ InputItem = Annotated[
         custom_error_message="an item's type is message, function_call, function_call_output or reasoning",
     ),
 ]
-
-
-class FunctionTool(Ask):
-    """A function that the model may call; `parameters` is a JSON schema. Tools that a server would run are refused."""
-
-    type: Literal["function"]
-    name: ToolName
-    description: str | None = None
-    parameters: JsonData | None = None
-    strict: bool | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _functions_only(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(kind := value.get("type"), str) and kind != "function":
-            why = "tools of type {kind} run on OpenAI's servers; here the client runs functions"
-            raise PydanticCustomError("unsupported_field", why, {"field": "type", "kind": kind[:40]})
-        return value
-
-
-class FunctionChoice(Ask):
-    """The one function that must be called."""
-
-    type: Literal["function"]
-    name: ToolName
 
 
 class AnyTextForm(Ask):
@@ -232,8 +236,8 @@ class ResponseRequest(ThinkingFields):
     """Answer at once with the response's id, and write it meanwhile."""
     stream: bool | None = None
     stream_options: ResponseStreamOptions | None = None
-    tools: Annotated[list[FunctionTool], Field(max_length=MAX_TOOLS)] | None = None
-    tool_choice: Literal["auto", "none", "required"] | FunctionChoice | None = None
+    tools: Annotated[list[AnyTool], Field(max_length=MAX_TOOLS)] | None = None
+    tool_choice: Choice | None = None
     parallel_tool_calls: bool | None = None
     text: TextField | None = None
     max_output_tokens: TokenLimit | None = None
@@ -252,8 +256,11 @@ class ResponseRequest(ThinkingFields):
     truncation: Literal["auto", "disabled"] | None = None
     """Nothing is ever left out: `auto` is treated as `disabled`, and the receipt says so."""
 
+    client_metadata: JsonData | None = None
+    """Sent by Codex CLI."""
     max_tool_calls: int | None = None
     prompt_cache_key: str | None = None
+    prompt_cache_options: JsonData | None = None
     prompt_cache_retention: str | None = None
     safety_identifier: str | None = None
     service_tier: str | None = None

@@ -20,6 +20,8 @@ class ReasoningField(Ask):
     UNUSED: ClassVar = {
         "summary": "the whole reasoning is returned, not a summary of it",
         "generate_summary": "the whole reasoning is returned, not a summary of it",
+        "context": "the model's template says which thinking of earlier turns it is to see",
+        "mode": "there is one mode",
     }
 
     effort: EffortName | None = None
@@ -29,6 +31,8 @@ class ReasoningField(Ask):
     """Think, but leave the thinking out of the response."""
     summary: str | None = None
     generate_summary: str | None = None
+    context: str | None = None
+    mode: str | None = None
 
 
 class TemplateSwitches(Ask):

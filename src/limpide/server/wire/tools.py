@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from limpide.core.errors import InvalidParameter
 from limpide.core.messages import Tool
@@ -14,6 +15,8 @@ from limpide.server.limits import check_schema
 from limpide.server.wire.base import Ask, JsonData
 
 MAX_TOOLS = 128
+ALLOWED_TOOLS = "offer only the tools that may be called, with tool_choice auto or required"
+NAMED_TOOLS = "the tool that must be called is a function"
 ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")]
 
 
@@ -48,7 +51,17 @@ class ToolNamed(Ask):
 
 
 Tools = Annotated[list[ToolOffered], Field(max_length=MAX_TOOLS)]
-Choice = Literal["auto", "none", "required"] | ToolNamed
+
+
+def functions_only(value: Any) -> Any:
+    """Raises what is wrong with a choice that is an object, but names no function."""
+    if isinstance(value, dict) and isinstance(kind := value.get("type"), str) and kind != "function":
+        why = ALLOWED_TOOLS if kind == "allowed_tools" else NAMED_TOOLS
+        raise PydanticCustomError("unsupported_field", why, {"field": "type"})
+    return value
+
+
+Choice = Annotated[Literal["auto", "none", "required"] | ToolNamed, BeforeValidator(functions_only)]
 
 
 def read_tools(tools: Sequence[ToolOffered] | None) -> tuple[Tool, ...]:

@@ -188,8 +188,6 @@ def test_defaults_that_nobody_asked_for_are_said() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"tools": [{"type": "web_search", "name": "x"}]}, "run on OpenAI's servers"),
-        ({"tools": [{"type": "web_search"}]}, "run on OpenAI's servers"),
         ({"input": [{"type": "item_reference", "id": "x"}]}, "an item's type is message"),
         ({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]}, "text only"),
         ({"conversation": "conv_1"}, "conversation"),
