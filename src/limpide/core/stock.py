@@ -120,8 +120,8 @@ class Stock(Protocol):
     async def models(self) -> Sequence[StockedModel]:
         """All that are known: those that the server was started with, then the others, the smallest first."""
 
-    def room(self) -> Room:
-        """Memory, as it is now."""
+    def room(self) -> Room | None:
+        """Memory, as it is now; None where nobody counts."""
 
     async def pull(self, model: str, accept: Collection[str] = ()) -> Pull:
         """Have a model fetched if it is not here, and served. One that is on its way already is joined.

@@ -13,6 +13,7 @@ from limpide.core.stock import Stock
 from limpide.server import errors, guards, openapi
 from limpide.server.endpoints import ROUTERS
 from limpide.server.kept import Kept
+from limpide.server.no_stock import NoStock
 from limpide.server.page import Page
 from limpide.server.running import RunningAnswers
 from limpide.server.settings import ServerSettings
@@ -29,7 +30,7 @@ def create_app(
 
     guard: who may ask, and what is measured and written down. Without it nothing stands before the endpoints, which
     is for tests and for an application around this one that sees to all that itself; `limpide serve` always has it.
-    stock: what else could be served. Without it, `/catalog` and `/pulls` are not found.
+    stock: what else could be served; without one, nothing.
     """
     settings = settings or ServerSettings()
 
@@ -38,8 +39,7 @@ def create_app(
         await kept.start()
         yield
         await kept.pause()
-        if stock:
-            await stock.aclose()
+        await served.state.stock.aclose()
         await served.state.host.drain(settings.drain_seconds)
         await kept.close()
 
@@ -54,7 +54,7 @@ def create_app(
     )
     page = Page(settings.page) if settings.page else None
     app.state.host = guards.install(app, host, guard, page.paths if page else ()) if guard else host
-    app.state.stock = stock
+    app.state.stock = stock or NoStock()
     app.state.settings = settings
     app.state.answers = RunningAnswers()
     app.state.kept = kept = Kept(app, settings)

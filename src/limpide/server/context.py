@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from limpide.core.errors import NotFound
 from limpide.core.hosting import ANYBODY, Caller, Host
 from limpide.core.stock import Stock
 from limpide.server.access.keyring import Keyring
@@ -37,17 +36,9 @@ def answers_of(request: Request) -> RunningAnswers:
 
 
 def stock_of(request: Request) -> Stock:
-    """The models of this machine and of the catalog. Raises NotFound where the server was made without."""
-    stock: Stock | None = request.app.state.stock
-    if stock is None:
-        raise NotFound("this server serves the models that it was made with, and knows of no others")
+    """What else could be served."""
+    stock: Stock = request.app.state.stock
     return stock
-
-
-def room_of(request: Request) -> int | None:
-    """Bytes that the server's process holds; None where nobody counts."""
-    stock: Stock | None = request.app.state.stock
-    return stock.room().resident if stock else None
 
 
 def allow_model(request: Request, model: str) -> None:

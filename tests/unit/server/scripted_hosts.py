@@ -10,6 +10,7 @@ import uvicorn
 from limpide.backends.local import LocalBackend
 from limpide.backends.pool import ModelPool, Source
 from limpide.core.hosting import Host
+from limpide.core.stock import Stock
 from limpide.server.app import create_app
 from limpide.server.guards import Guards
 from limpide.server.settings import ServerSettings
@@ -34,9 +35,11 @@ class FakeHost(ModelPool):
 
 
 @contextmanager
-def serving(host: Host, settings: ServerSettings | None = None, guard: Guards | None = None) -> Iterator[str]:
+def serving(
+    host: Host, settings: ServerSettings | None = None, guard: Guards | None = None, stock: Stock | None = None
+) -> Iterator[str]:
     """The URL of a server in a thread, guarded as `limpide serve` is, stopped in the end as SIGTERM would."""
-    app = create_app(host, settings, guard or Guards())
+    app = create_app(host, settings, guard or Guards(), stock)
     config = uvicorn.Config(app, port=0, log_config=None, lifespan="on", ws="none")
     with listening(config) as url:
         yield url

@@ -102,7 +102,8 @@ class CatalogReply(Reply):
     """Every model that this server has or could have."""
 
     object: Literal["catalog"] = "catalog"
-    room: RoomReply
+    room: RoomReply | None
+    """Null where nobody counts."""
     models: list[StockedReply]
 
 
@@ -164,14 +165,13 @@ class LoadReply(Reply):
     resident_after: int | None
 
 
-def room_reply(room: Room) -> RoomReply:
-    """Memory as it is told."""
+def _room(room: Room) -> RoomReply:
     return RoomReply(total=room.total, available=room.available, models=room.models, resident=room.resident)
 
 
-def catalog_reply(room: Room, models: Iterable[StockedModel]) -> CatalogReply:
+def catalog_reply(room: Room | None, models: Iterable[StockedModel]) -> CatalogReply:
     """The whole catalog."""
-    return CatalogReply(room=room_reply(room), models=[_stocked(model) for model in models])
+    return CatalogReply(room=_room(room) if room else None, models=[_stocked(model) for model in models])
 
 
 def pull_reply(pull: Pull) -> PullReply:
