@@ -32,6 +32,12 @@ const LATER = 3000;
 /** @param {Pull | undefined} pull */
 export const underWay = (pull) => pull?.state === "running" || pull?.state === "cancelling";
 
+/** A model of which nothing is known but its name. @param {string} name @returns {Stocked} */
+export const unknown = (name) => ({
+  name, title: name, publisher: null, parameters: null, size_bytes: null, size_is_estimate: false, stored: null,
+  context: null, thinking: null, chat: null, terms: [], note: "", here: false, prediction: null,
+});
+
 class Stock extends EventTarget {
   constructor() {
     super();
@@ -76,9 +82,11 @@ class Stock extends EventTarget {
       const states = stateOf();
       await this.readPulls();
       if (!this.moving || stateOf() !== states) await app.readModels();
-      if (stateOf() !== states) this.refresh();
+      if (this.problem || stateOf() !== states) await this.refresh();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      this.problem = error;
+      this.changed();
     }
     clearTimeout(this.timer);
     if (this.watchers || this.moving) this.timer = setTimeout(() => this.look(), this.moving ? SOON : LATER);

@@ -92,8 +92,10 @@ def test_what_does_not_come_says_why_and_leaves_nothing_whole(
         wheel.unlink()
 
     async def main() -> None:
-        stock = HubStock([], ROOMY, lambda *_: pytest.fail("it is not here"))
+        served: list[str] = []
+        stock = HubStock([], ROOMY, lambda name, _: served.append(name))
         pull = await ended(stock, await stock.pull("tiny"))
+        assert (pull.state, served) == ("failed", [])
         assert isinstance(pull.error, DownloadFailed)
         await stock.aclose()
 

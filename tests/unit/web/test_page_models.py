@@ -61,6 +61,7 @@ def server(hub: FakeHub, smollm2_path: Path, tmp_path_factory: pytest.TempPathFa
 def test_a_pull_is_watched_cancelled_taken_up_and_used_in_a_chat(hub: FakeHub, server: str, read: Read) -> None:
     hub.slow_after = 30_000_000
     page = read(server)
+    page.script("localStorage.setItem('limpide.settings', JSON.stringify({ temperature: 0 }))")
     page.open("#/models")
     assert page.wait(f"{SMALL} .state").text == "not here"
     page.script(HEAR)

@@ -4,7 +4,7 @@ import { ApiError } from "../api.js";
 import { app } from "../app.js";
 import { announce } from "../clipboard.js";
 import { fill, h } from "../dom.js";
-import { stock, underWay } from "../stock.js";
+import { stock, underWay, unknown } from "../stock.js";
 import { visible, visibleText } from "../visible.js";
 import { t } from "../words.js";
 import { facts, tiles, whyNot } from "./facts.js";
@@ -23,7 +23,12 @@ export class ModelCard {
   /** @param {string} name */
   constructor(name) {
     this.name = name;
-    this.element = h("section.card.model-card", { "data-model": name });
+    this.model = unknown(name);
+    /** It, if it can be asked for. @type {Model | undefined} */
+    this.offer = undefined;
+    /** @type {import("../stock.js").Pull | undefined} */
+    this.pull = undefined;
+    this.element = h("article.card.model-card", { "data-model": name });
     /** @type {Progress | null} */
     this.progress = null;
     /** What the person was told last. @type {{ message: string, code: string | null, advice?: string } | null} */
@@ -132,7 +137,7 @@ export class ModelCard {
     });
     if (!ended) return false;
     if (ended.state === "done") await app.readModels().catch(() => {});
-    if (!quietly || ended.state !== "done") announce(t(`stock_ended_${ended.state}`, { title: visibleText(this.model.title) }));
+    if (!quietly || ended.state !== "done") announce(t(`stock_ended_${/** @type {"done" | "cancelled" | "failed"} */ (ended.state)}`, { title: visibleText(this.model.title) }));
     return ended.state === "done";
   }
 

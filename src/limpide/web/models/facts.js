@@ -20,7 +20,7 @@ export function tiles(model) {
     tile(t(model.here ? "stock_onDisk" : "stock_download"), model.size_bytes === null ? "—" : about + bytes(model.size_bytes)),
     tile(t("stock_memory"), `≈ ${bytes(found.memory_bytes)}`, found.fits ? t("stock_fits") : t("stock_fitsNot"), found.fits ? "good" : "bad"),
     tile(t("speed"), found.generation ? t("perSecond", { rate: range(found.generation) }) : "—", found.generation && found.slowed.length ? t("stock_slow") : "", "bad"),
-    tile(t("licence"), model.terms.length ? visible(model.terms[0].spdx.replace(/^LicenseRef-/, "")) : t("unknown"), model.terms.length ? t(`stock_money_${strictest(model)}`) : "", strictest(model) === "yes" ? "good" : "bad"));
+    tile(t("licence"), model.terms.length ? visible(model.terms[0].spdx.replace(/^LicenseRef-/, "")) : t("stock_unknownTerms"), model.terms.length ? t(`stock_money_${strictest(model)}`) : "", strictest(model) === "yes" ? "good" : "bad"));
 }
 
 /** @param {Stocked} model */

@@ -12,10 +12,11 @@ import { t } from "../words.js";
  * @param {Terms} terms
  */
 function answers(terms) {
-  const named = terms.display ?? quoted(terms);
+  const derived = quoted(terms);
+  const named = terms.display ? t("stock_namedAs", { words: terms.display }) : derived && t("stock_namedDerived", { words: derived });
   return h("dl.answers", null,
     answer(t("stock_commercial"), t(`stock_commercial_${terms.commercial}`), terms.commercial),
-    answer(t("stock_named"), named ? t("stock_namedAs", { words: named }) : t("no"), named ? "limited" : "yes"),
+    answer(t("stock_named"), named || t("no"), named ? "limited" : "yes"),
     answer(t("stock_passOn"), t("stock_passOnWith"), "plain"),
     answer(t("stock_policy"), t(terms.use_policy ? "yes" : "no"), terms.use_policy ? "limited" : "yes"));
 }

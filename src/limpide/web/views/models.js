@@ -5,7 +5,7 @@ import { fill, h } from "../dom.js";
 import { ModelCard } from "../models/card.js";
 import { strictest } from "../models/facts.js";
 import { bytes } from "../models/figures.js";
-import { stock, underWay } from "../stock.js";
+import { stock, underWay, unknown } from "../stock.js";
 import { count, t } from "../words.js";
 
 /** @typedef {import("../stock.js").Stocked} Stocked */
@@ -84,9 +84,9 @@ export class ModelsView {
   models() {
     const known = new Set(stock.models.map(({ name }) => name));
     const served = app.models.filter(({ id }) => !known.has(id)).map(({ id }) => ({ ...unknown(id), here: true }));
-    const coming = [...new Set([...stock.pulls.filter((pull) => pull.state !== "done").map(({ model }) => model), ...[...this.cards.values()].filter((card) => card.problem).map(({ name }) => name)])];
     const names = new Set([...known, ...app.models.map(({ id }) => id)]);
-    return [...served, ...stock.models, ...coming.filter((name) => !names.has(name)).map(unknown)];
+    const coming = new Set([...stock.pulls.filter(underWay).map(({ model }) => model), ...this.cards.keys()]);
+    return [...served, ...stock.models, ...[...coming].filter((name) => !names.has(name)).map(unknown)];
   }
 
   /**
@@ -109,12 +109,6 @@ export class ModelsView {
       h("p.note", null, [t("stock_used", { used: bytes(used), total: bytes(room.total) }), t("stock_resident", { size: bytes(room.resident) }), t("stock_budget", { size: bytes(room.models) })].join(" · ")));
   }
 }
-
-/** @param {string} name @returns {Stocked} */
-const unknown = (name) => ({
-  name, title: name, publisher: null, parameters: null, size_bytes: null, size_is_estimate: false, stored: null,
-  context: null, thinking: null, chat: null, terms: [], note: "", here: false, prediction: null,
-});
 
 /** @param {Stocked} model */
 function matches(model) {
