@@ -101,6 +101,15 @@ class ModelPool:
         """Every model that `use` accepts; the first is the default."""
         return [Offer(s.source.name, s.state, s.info, s.source.created) for s in self._slots.values()]
 
+    def add(self, source: Source) -> None:
+        """Offer one more model, after the others. One of a name that is offered already changes nothing."""
+        self._slots.setdefault(source.name, _Slot(source))
+
+    @property
+    def memory(self) -> int:
+        """Bytes that all loaded models may take together."""
+        return self._memory
+
     @asynccontextmanager
     async def use(self, name: str | None = None) -> AsyncIterator[HostedModel]:
         """A loaded model, which stays loaded while the context is held. Loads it if need be.

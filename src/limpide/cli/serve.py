@@ -166,7 +166,7 @@ def serve(
     guard = guard_of(Asked(host, require_keys, allow_host or [], allow_origin or [], log_content, traces, limits))
     position = str(Thinking.parse(think))
     from limpide.cli.nearby import announced
-    from limpide.cli.serving import PAGE, Loading, listen, pool_of, run
+    from limpide.cli.serving import PAGE, Loading, listen, pool_of, run, stock_of
     from limpide.hub import resolve
     from limpide.hub.places import state_dir
     from limpide.server.settings import ServerSettings
@@ -186,6 +186,7 @@ def serve(
             torch.set_num_threads(threads)
         loading = Loading(numerics.value, context, max_batch, offline)
         pool = pool_of(located, loading, idle_seconds=idle, queue=queue)
+        stock = stock_of(located, loading, pool, accept=licences)
         database = state_dir() / "server.db"
         settings = ServerSettings(
             default_think=position,
@@ -198,7 +199,7 @@ def serve(
             page=PAGE,
         )
         with announced(url, [(reference, model.name) for reference, model in located]):
-            run(pool, settings, guard, listening, lambda name: _announce(url, name))
+            run(pool, settings, guard, listening, lambda name: _announce(url, name), stock)
 
 
 def _url(host: str, port: int) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from limpide.core.errors import InvalidParameter
 from limpide.core.receipt import Numerics
+from limpide.core.stock import Stock
 from limpide.hub import LocatedModel
 from limpide.hub.candidate import look_at
 from limpide.hub.fit import DEFAULT_CONTEXT, memory_of
@@ -48,12 +49,23 @@ def pool_of(
     """A host over models that are on this machine, each with the reference by which it was asked for."""
     from limpide.backends.pool import ModelPool
 
-    sources = [_source(reference, located, loading) for reference, located in models]
+    sources = [source_of(reference, located, loading) for reference, located in models]
     available = memory()[1]
     return ModelPool(sources, memory=int(available * _MEMORY_SHARE), idle_seconds=idle_seconds, queue=queue)
 
 
-def _source(reference: str, located: LocatedModel, loading: Loading) -> Source:
+def stock_of(
+    models: Sequence[tuple[str, LocatedModel]], loading: Loading, pool: ModelPool, *, accept: frozenset[str]
+) -> Stock:
+    """What the machine has and can get besides; a model that was pulled is offered by the pool at once."""
+    from limpide.hub.stock import HubStock, Serving
+
+    serving = Serving(pool.memory, loading.numerics, loading.context, loading.offline, accept)
+    return HubStock(models, serving, lambda reference, located: pool.add(source_of(reference, located, loading)))
+
+
+def source_of(reference: str, located: LocatedModel, loading: Loading) -> Source:
+    """A model that is on this machine, as a pool loads it."""
     from limpide.backends.pool import Source
 
     def load() -> LocalBackend:
@@ -97,6 +109,7 @@ async def serve(
     guard: Guards,
     listening: socket.socket,
     announce: Callable[[str], None],
+    stock: Stock | None = None,
 ) -> None:
     """Load the default model, say where the server is, and serve until SIGINT or SIGTERM; then drain.
 
@@ -114,7 +127,7 @@ async def serve(
             name = model.info.name
         announce(name)
         config = uvicorn.Config(
-            create_app(pool, settings, guard),
+            create_app(pool, settings, guard, stock),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -136,9 +149,10 @@ def run(
     guard: Guards,
     listening: socket.socket,
     announce: Callable[[str], None],
+    stock: Stock | None = None,
 ) -> None:
     """`serve`, in a loop of its own. Closes what the guard holds."""
     try:
-        asyncio.run(serve(pool, settings, guard, listening, announce))
+        asyncio.run(serve(pool, settings, guard, listening, announce, stock))
     finally:
         guard.close()

@@ -100,6 +100,7 @@ class OfflineError(LimpideError):
     """Something would have to be downloaded, and `--offline` forbids it."""
 
     exit_code = 3
+    http_status = 403
 
 
 class DownloadFailed(LimpideError):

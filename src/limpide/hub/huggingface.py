@@ -10,8 +10,7 @@ import inspect
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,10 +18,11 @@ from urllib.parse import urlsplit
 
 from limpide.core.errors import DiskFull, LimpideError
 from limpide.hub.files import room_on, sha256_of, sync_directory
+from limpide.hub.locks import alone
 from limpide.hub.places import hf_cache_dir
 from limpide.hub.progress import Progress
 from limpide.hub.sources import SourceFailed
-from limpide.hub.transfer import check_sha256, resume_into, session_body
+from limpide.hub.transfer import check_sha256, resume_into, session_body, size_of
 
 _T = TypeVar("_T")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -220,7 +220,8 @@ def _bring_blob(repo: str, found: Any, label: str, progress: Progress) -> None:
     with room_on(blob.parent):
         blob.parent.mkdir(parents=True, exist_ok=True)
         locks.mkdir(parents=True, exist_ok=True)
-        with _alone(locks / f"{found.etag}.limpide.lock", progress):
+        waiting = "another process is fetching the same file; waiting for it"
+        with alone(locks / f"{found.etag}.limpide.lock", progress, waiting, lambda: size_of(part)):
             if blob.is_file() and sha256_of(blob) == found.etag:
                 return
             try:
@@ -237,23 +238,6 @@ def _bring_blob(repo: str, found: Any, label: str, progress: Progress) -> None:
                 raise
             part.replace(blob)
             sync_directory(blob.parent)
-
-
-@contextmanager
-def _alone(path: Path, progress: Progress) -> Iterator[None]:
-    """One process at a time. The system gives the lock back if its holder is killed."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        progress.message("another process is fetching the same file; waiting for it")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _origin(url: str) -> tuple[str, str]:

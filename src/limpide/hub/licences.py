@@ -40,6 +40,8 @@ class Licence:
     """Words that have to be shown beside what is built with the model."""
     name_prefix: str | None = None
     """What the name of a model that is made from this one has to begin with."""
+    use_policy: bool = False
+    """Whether a policy of the publisher forbids uses, beyond what the law does."""
 
     def plainly(self) -> tuple[str, ...]:
         """Everything that is asked, one sentence each: what matters most comes first."""
@@ -114,6 +116,7 @@ GEMMA = Licence(
     ),
     terms="https://ai.google.dev/gemma/terms",
     commercial="limited",
+    use_policy=True,
 )
 
 
@@ -140,6 +143,7 @@ def _llama(version: str, *extra: str) -> Licence:
         user_limit_at_release=True,
         display="Built with Llama",
         name_prefix="Llama",
+        use_policy=True,
     )
 
 

@@ -55,10 +55,9 @@ def resolve(
     """
     offline = offline or offline_requested()
     progress = progress or Silent()
-    accepting = known((*accept_licences, *os.environ.get("LIMPIDE_ACCEPT_LICENCE", "").replace(",", " ").split()))
+    accepting = accepted_here(accept_licences)
     if entry := CATALOG.get(reference):
-        for licence in entry.licences:
-            require_accepted(licence, entry.name, accepting, acceptances or Acceptances())
+        check_terms(entry, accepting, acceptances)
         if isinstance(entry, PinnedEntry):
             found = (store or Store()).pull(entry, offline=offline, progress=progress)
             return LocatedModel(entry.name, found.path, entry, found.sha256, entry.licence.spdx)
@@ -71,6 +70,17 @@ def resolve(
         return LocatedModel(str(hub_reference), model.path, None, model.sha256, model.licence)
     path = local_model(reference)
     return LocatedModel(path.stem if path.is_file() else path.resolve().name, path)
+
+
+def check_terms(entry: CatalogEntry, accepting: frozenset[str], acceptances: Acceptances | None = None) -> None:
+    """Pass if all terms of a model were accepted before, or are accepted now. Raises LicenceNotAccepted."""
+    for licence in entry.licences:
+        require_accepted(licence, entry.name, accepting, acceptances or Acceptances())
+
+
+def accepted_here(keys: Iterable[str] = ()) -> frozenset[str]:
+    """Keys of licences, with those that LIMPIDE_ACCEPT_LICENCE accepts. Raises InvalidParameter for an unknown one."""
+    return known((*keys, *os.environ.get("LIMPIDE_ACCEPT_LICENCE", "").replace(",", " ").split()))
 
 
 def where_is(entry: CatalogEntry, store: Store) -> Path | None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from limpide.core.errors import ChecksumMismatch, DiskFull, DownloadFailed, LimpideError, OfflineError
 from limpide.hub.catalog import PinnedEntry
 from limpide.hub.files import disk_full, free_bytes, remove_tree, room_on, sha256_of, sync_directory, write_whole
+from limpide.hub.locks import alone
 from limpide.hub.places import cache_dir
 from limpide.hub.progress import Progress, Silent
 from limpide.hub.sources import Source, SourceFailed
@@ -133,22 +134,13 @@ class Store:
 
     @contextlib.contextmanager
     def _locked(self, entry: PinnedEntry, progress: Progress) -> Iterator[None]:
-        """One process at a time per model. The system gives the lock back if its holder is killed."""
-        from filelock import FileLock, Timeout
-
+        """One process at a time per model."""
         locks = self.root / "locks"
         with room_on(self.root):
             locks.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(locks / f"{self._key(entry)}.lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            progress.message(f"another process is fetching {entry.name}; waiting for it")
-            lock.acquire()
-        try:
+        waiting = f"another process is fetching {entry.name}; waiting for it"
+        with alone(locks / f"{self._key(entry)}.lock", progress, waiting):
             yield
-        finally:
-            lock.release()
 
     def _adopt(self, entry: PinnedEntry) -> Installed | None:
         """Take what is already here: a file that lost its record, or one that a source's own cache holds."""

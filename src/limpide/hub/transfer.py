@@ -34,9 +34,9 @@ def resume_into(part: Path, opened: Opener, *, size: int, sha256: str, label: st
     A connection that breaks is opened again at the byte where it broke; three times in a row without a byte is enough.
     Between those we wait a little: a server that is overloaded answers later, not sooner.
     """
-    progress.update(_size_of(part))
+    progress.update(size_of(part))
     fruitless = 0
-    while (have := _size_of(part)) != size:
+    while (have := size_of(part)) != size:
         if have > size:
             part.unlink()
             continue
@@ -46,9 +46,9 @@ def resume_into(part: Path, opened: Opener, *, size: int, sha256: str, label: st
             last = str(error)
         else:
             last = "the connection closed early"
-        fruitless = 0 if _size_of(part) > have else fruitless + 1
+        fruitless = 0 if size_of(part) > have else fruitless + 1
         if fruitless >= _FRUITLESS_TRIES:
-            raise SourceFailed(f"{label}: broke off at {_size_of(part)} of {size} bytes ({last})")
+            raise SourceFailed(f"{label}: broke off at {size_of(part)} of {size} bytes ({last})")
         time.sleep(_PAUSE_SECONDS * fruitless)
     check_sha256(part, sha256, label, Path.unlink)
 
@@ -108,7 +108,8 @@ def _named(chunks: Iterator[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def _size_of(path: Path) -> int:
+def size_of(path: Path) -> int:
+    """Bytes of a file; 0 if it is not there."""
     try:
         return path.stat().st_size
     except FileNotFoundError:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from limpide.core.hosting import ANYBODY, Caller, Host
+from limpide.core.stock import Stock
+from limpide.server.access.keyring import Keyring
 from limpide.server.running import RunningAnswers
 from limpide.server.settings import ServerSettings
 
@@ -31,3 +33,16 @@ def answers_of(request: Request) -> RunningAnswers:
     """The answers that are being written, by id."""
     answers: RunningAnswers = request.app.state.answers
     return answers
+
+
+def stock_of(request: Request) -> Stock:
+    """What else could be served."""
+    stock: Stock = request.app.state.stock
+    return stock
+
+
+def allow_model(request: Request, model: str) -> None:
+    """Whether the caller's key is for this model. Raises NotAllowed, KeyRefused."""
+    keyring: Keyring | None = getattr(request.app.state, "keyring", None)
+    if keyring is not None:
+        keyring.check_model(caller_of(request).client, (model,))

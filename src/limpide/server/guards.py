@@ -66,6 +66,7 @@ def install(app: FastAPI, host: Host, guards: Guards, open_paths: Collection[str
     keyring = Keyring(guards.keys, required=guards.require_keys or not local)
     metrics = Metrics(host)
     app.state.metrics = metrics
+    app.state.keyring = keyring
     stack: list[tuple[Any, dict[str, Any]]] = [
         (RequestIds, {}),
         (RequestMetrics, {"metrics": metrics}),

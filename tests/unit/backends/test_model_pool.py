@@ -298,3 +298,18 @@ def test_draining_ends_those_who_take_too_long(shelf: Shelf) -> None:
                     pass
 
     run(pool, work())
+
+
+def test_a_model_that_is_added_is_offered_and_loaded_and_comes_last(shelf: Shelf) -> None:
+    async def main() -> None:
+        pool = shelf.pool()
+        pool.add(shelf.source("four"))
+        pool.add(shelf.source("one", need=10**9))
+        assert [offer.name for offer in pool.offers()] == ["one", "two", "three", "four"]
+        async with pool.use("four") as model:
+            assert model.info.name == "four"
+        async with pool.use("one"):
+            pass
+        await pool.drain(0)
+
+    asyncio.run(main())

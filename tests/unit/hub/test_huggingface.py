@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakehub import COMMIT, FakeHub, serve
 from filelock import FileLock
 from tinymodel import Shelf, everything_in, make_entry
 
+from fakehub import COMMIT, FakeHub, serve
 from limpide.core.errors import UnknownModel
 from limpide.hub import PinnedEntry, Store
 from limpide.hub.huggingface import (

@@ -12,6 +12,7 @@ from scripted_hosts import FakeHost, serving
 
 from limpide.backends.fake import FakeBackend
 from limpide.core.hosting import Host
+from limpide.core.stock import Stock
 from limpide.server.guards import Guards
 from limpide.server.settings import ServerSettings
 
@@ -35,8 +36,10 @@ def serve() -> Iterator[Callable[..., httpx.Client]]:
     """Serves a host on a port that is free, and gives an HTTP client of it."""
     with ExitStack() as running:
 
-        def start(host: Host, settings: ServerSettings | None = None, guard: Guards | None = None) -> httpx.Client:
-            url = running.enter_context(serving(host, settings, guard))
+        def start(
+            host: Host, settings: ServerSettings | None = None, guard: Guards | None = None, stock: Stock | None = None
+        ) -> httpx.Client:
+            url = running.enter_context(serving(host, settings, guard, stock))
             return running.enter_context(httpx.Client(base_url=url, timeout=60))
 
         yield start

@@ -10,6 +10,7 @@ import uvicorn
 from limpide.backends.local import LocalBackend
 from limpide.backends.pool import ModelPool, Source
 from limpide.core.hosting import Host
+from limpide.core.stock import Stock
 from limpide.server.app import create_app
 from limpide.server.guards import Guards
 from limpide.server.patience import patient_protocol
@@ -35,10 +36,12 @@ class FakeHost(ModelPool):
 
 
 @contextmanager
-def serving(host: Host, settings: ServerSettings | None = None, guard: Guards | None = None) -> Iterator[str]:
+def serving(
+    host: Host, settings: ServerSettings | None = None, guard: Guards | None = None, stock: Stock | None = None
+) -> Iterator[str]:
     """The URL of a server in a thread, guarded as `limpide serve` is, stopped in the end as SIGTERM would."""
     guard = guard or Guards()
-    app = create_app(host, settings, guard)
+    app = create_app(host, settings, guard, stock)
     http = patient_protocol(guard.limits.unread_seconds)
     config = uvicorn.Config(app, port=0, log_config=None, lifespan="on", ws="none", http=http)
     with listening(config) as url:

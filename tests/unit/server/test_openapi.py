@@ -24,6 +24,8 @@ from schemathesis.specs.openapi.checks import (
 from scripted_hosts import FakeHost
 
 from limpide.backends.fake import FakeBackend
+from limpide.hub import CATALOG
+from limpide.hub.stock import HubStock, Serving
 from limpide.server.app import create_app
 
 CHECKS = [
@@ -133,9 +135,17 @@ def form_of_its_dialect(ctx: Any, response: Any, case: Any) -> None:
 
 @pytest.mark.parametrize(("method", "path", "mode"), OPERATIONS, ids=str)
 def test_whatever_comes_is_answered_as_the_document_says(
-    fake_host: Any, serve: Callable[..., httpx.Client], method: str, path: str, mode: GenerationMode
+    fake_host: Any,
+    serve: Callable[..., httpx.Client],
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    mode: GenerationMode,
 ) -> None:
-    client = serve(fake_host("yes", model_context=512))
+    few = {name: CATALOG[name] for name in ("smollm2-135m", "gemma3-270m", "deepseek-r1")}  # for the time it takes
+    monkeypatch.setattr("limpide.hub.stock.CATALOG", few)
+    stock = HubStock([], Serving(memory=1 << 30, offline=True), lambda *_: None)
+    client = serve(fake_host("yes", model_context=512), stock=stock)
     config = SchemathesisConfig()
     config.projects.default.generation.update(modes=[mode])
     schema = schemathesis.openapi.from_dict(DOCUMENT, config=config)

@@ -6,14 +6,17 @@ from fastapi import APIRouter
 
 from limpide.server.endpoints import (
     batches,
+    catalog,
     chat_completions,
     completions,
     embeddings,
     files,
     health,
+    loading,
     messages,
     metrics,
     models,
+    pulls,
     responses,
     score,
     steering,
@@ -34,4 +37,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     files.router,
     batches.router,
     messages.router,
+    catalog.router,
+    pulls.router,
+    loading.router,
 )

@@ -6,15 +6,19 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+_DROP = 1 << 18
 
 
 class FakeHub:
-    """Repositories in memory. `requests` lists what was asked; `cut_after` ends a download's body early, once."""
+    """Repositories in memory. `requests` lists what was asked; `cut_after` ends a download's body early, once.
+
+    With `slow_after`, what comes after so many bytes of a body comes in drops, until `hurry` is set.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -22,6 +26,8 @@ class FakeHub:
         self.requests: list[str] = []
         self.ranges: list[str] = []
         self.cut_after: int | None = None
+        self.slow_after: int | None = None
+        self.hurry = threading.Event()
         self.lie_about_sha256: str | None = None
         self.elsewhere: str | None = None  # another server, to which downloads are sent
         self.tokens: list[str | None] = []
@@ -133,4 +139,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(data[:cut])
             self.close_connection = True
             return
-        self.wfile.write(data)
+        with suppress(BrokenPipeError, ConnectionResetError):  # whoever cancels leaves in the middle
+            slow = hub.slow_after if hub.slow_after is not None and "ETag" in headers else len(data)
+            self.wfile.write(data[:slow])
+            for at in range(slow, len(data), _DROP):
+                self.wfile.write(data[at : at + _DROP])
+                hub.hurry.wait(0.05)
+            return
+        self.close_connection = True
