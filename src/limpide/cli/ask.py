@@ -20,6 +20,7 @@ from limpide.cli.options import (
     NumericsChoice,
     NumericsOption,
     OfflineOption,
+    SpeculateOption,
     SystemOption,
     ThinkOption,
     ThreadsOption,
@@ -82,6 +83,7 @@ def ask(
     numerics: NumericsOption = NumericsChoice.FAST,
     context: ContextOption = None,
     threads: ThreadsOption = None,
+    speculate: SpeculateOption = "auto",
     offline: OfflineOption = False,
     accept_licence: LicenceOption = None,
     temperature: Annotated[
@@ -173,7 +175,7 @@ def ask(
     callable_tools = read_tools(tools) if tools else ()
     shape = read_shape(json_schema, regex)
     prompt = gather(question, file or ())
-    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads)
+    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads, speculate)
     with open_model(choice) as opened:
         asked = time.perf_counter()
         events = _ask(opened, prompt, thinking, system, callable_tools, raw=raw, shape=shape, parameters=parameters)

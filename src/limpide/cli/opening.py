@@ -22,6 +22,7 @@ class Choice:
     accept_licence: Sequence[str] = ()
     context: int | None = None
     threads: int | None = None
+    speculate: str = "auto"
 
 
 def open_model(choice: Choice) -> Model:
@@ -34,6 +35,7 @@ def open_model(choice: Choice) -> Model:
             accept_licence=choice.accept_licence,
             context=choice.context,
             threads=choice.threads,
+            speculate=choice.speculate,
             progress=progress,
         )
 

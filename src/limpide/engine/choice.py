@@ -151,11 +151,17 @@ class Choice:
         if reason == "stop" and self._output.stop is None and self._output.num_calls:
             reason = "tool_calls"
         outcomes = {**self._output.outcomes(), **(self._guard.outcomes() if self._guard else {})}
+        if self.track:
+            outcomes["speculate"] = self.track.outcome
         self._on_end(Ending(reason, self.usage, self.index, self._output.stop, outcomes))
 
     def permitted(self, draft: Tokens[int]) -> Tokens[int]:
         """As much of a draft as the grammar allows."""
         return draft[: self._guard.num_permitted(draft)] if self._guard else draft
+
+    def guess(self, row: npt.NDArray[np.float32], ahead: int) -> int:
+        """What would be chosen from another model's logits, `ahead` tokens after the next one."""
+        return self._sampler.choose(row[: self._vocab_size], self.num_generated + ahead).token
 
     def _choose(self, row: npt.NDArray[np.float32]) -> Chosen:
         allowed = self._guard.allowed() if self._guard else None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from limpide.core.receipt import Outcome
+
 _WEIGHT: Final = 3.0
 """Tries that what is expected of new guesses counts as."""
 _MEMORY: Final = 0.95
@@ -15,7 +17,7 @@ class Evidence:
 
     def __init__(self, expected: float) -> None:
         self._expected = expected
-        self.reset()
+        self._tries, self._right = _WEIGHT, expected * _WEIGHT
 
     @property
     def chance(self) -> float:
@@ -40,7 +42,9 @@ class Track:
     A draft that is not used is evidence, too: its first token is compared with the one that came.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        """For the receipt."""
         self.accepted = 0
         self.rejected = 0
         self.passed = 0

@@ -19,7 +19,6 @@ from limpide.engine.channels import gate_for
 from limpide.engine.choice import Choice
 from limpide.engine.constraint import Grammars
 from limpide.engine.counters import Counters
-from limpide.engine.drafts import Track
 from limpide.engine.guard import Guard
 from limpide.engine.output import Output
 from limpide.engine.pending import Pending
@@ -160,7 +159,7 @@ class Engine(Turns):
                 # A shape is promised, so a turn that ends in the middle of its thinking is not over.
                 eos_closes=bool(plan and (plan.eos_closes or grammar)),
                 guard=Guard(grammar, begin, output.gate, plan, self._tokenizer) if grammar and begin else None,
-                track=Track() if self._speculation else None,
+                track=self._speculation.track() if self._speculation else None,
             )
             job.sequences.append(choice.sequence)
         self._queue(job)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from limpide.core.receipt import Outcome
 from limpide.engine.choice import Choice
 from limpide.engine.drafts import Evidence, Track
 from limpide.engine.lookup import NGRAM, Lookup, continuation
@@ -42,15 +43,36 @@ class Speculation:
 
     always: as far as guesses go, whatever it costs; otherwise only where the measured cost of a step's rows and what
     became of earlier guesses promise more tokens per second, for everybody in the batch together.
+    requested: what was asked for, for receipts; without a drafter, `why` says why that is not done.
     """
 
-    def __init__(self, drafter: Drafter, *, always: bool = False) -> None:
+    def __init__(
+        self, drafter: Drafter | None, *, always: bool = False, requested: str = "auto", why: str | None = None
+    ) -> None:
         self.drafter = drafter
         self.costs = StepCosts()
         self._always = always
+        self._requested = requested
+        self._why = why
+
+    def track(self) -> Track:
+        """What a new answer's drafts are counted with."""
+        if self.drafter is None:
+            return Track(Outcome("clamped", self._requested, "off", self._why))
+        why = "it changes no token; usage says how many guesses were right"
+        return Track(Outcome("applied", self._requested, self.drafter.name, why))
 
     def draft(self, lines: Sequence[Line]) -> None:
-        """Set the drafts of lines that go on decoding."""
+        """Set the drafts of lines that go on decoding. One that fails isn't asked again: later receipts say so."""
+        drafter = self.drafter
+        if drafter is None or not lines:
+            return
+        try:
+            self._draft(lines, drafter)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the answer can do without
+            self.drafter, self._why = None, f"{drafter.name} failed: {error}"
+
+    def _draft(self, lines: Sequence[Line], drafter: Drafter) -> None:
         room = MAX_ROWS - len(lines)
         open_to: list[tuple[Choice, float, int]] = []
         for line in lines:
@@ -58,18 +80,18 @@ class Speculation:
             if not isinstance(choice, Choice) or choice.track is None:
                 continue
             most = min(MAX_DRAFT, choice.num_left - 1)
-            chance = self.drafter.expect(choice, choice.track) if most > 0 else 0.0
+            choice.track.forget()
+            chance = drafter.expect(choice, choice.track) if most > 0 else 0.0
             if chance > 0:
                 open_to.append((choice, chance, most))
         if room <= 0 or not open_to:
             return
-        lengths = self._lengths(len(lines), open_to, room)
+        lengths = self._lengths(len(lines), open_to, room, drafter.seconds)
         for (choice, _, _), length in zip(open_to, lengths, strict=True):
             if length:
-                drafted = self.drafter.draft(choice, length)
-                choice.sequence.draft = choice.permitted(drafted)
+                choice.sequence.draft = choice.permitted(drafter.draft(choice, length))
 
-    def _lengths(self, rows: int, open_to: Sequence[tuple[Choice, float, int]], room: int) -> list[int]:
+    def _lengths(self, rows: int, open_to: Sequence[tuple[Choice, float, int]], room: int, seconds: float) -> list[int]:
         """How far to guess for each: the most tokens per second that all together can expect."""
         # the j-th guess is worth what all up to it are right; so a line's guesses come in order, best lines first
         worth = sorted(
@@ -81,7 +103,7 @@ class Speculation:
             best, tokens, taken = rows / self.costs.of(rows), float(rows), 0
             for count, (gain, _) in enumerate(worth, start=1):
                 tokens += gain
-                speed = tokens / (self.costs.of(rows + count) + count * self.drafter.seconds)
+                speed = tokens / (self.costs.of(rows + count) + count * seconds)
                 if speed > best:
                     best, taken = speed, count
         lengths = [0] * len(open_to)

@@ -101,9 +101,9 @@ def _page(table, position, block_size, row_bytes):  # type: ignore[no-untyped-de
 
 
 def attend_few() -> Callable[[int], None]:
-    """Arguments: ticket, thread, tasks ([queries, 4] int64: sequence, token, first key, end of keys), queries, heads, kv_heads,
-    head_dim, q, bytes between tokens of q, out ([T, heads, head_dim]), key pool, value pool, block tables, blocks
-    per table, block size, scale bits, scratch, bytes of scratch per thread (room for the most keys, float32).
+    """Arguments: ticket, thread, tasks ([queries, 4] int64: sequence, token, first key, end of keys), queries, heads,
+    kv_heads, head_dim, q, bytes between tokens of q, out ([T, heads, head_dim]), key pool, value pool, block tables,
+    blocks per table, block size, scale bits, scratch, bytes of scratch per thread (room for the most keys, float32).
     """
 
     def kernel(arguments):  # type: ignore[no-untyped-def]

@@ -135,6 +135,12 @@ def even() -> World:
     return World(tiny_model(width=64))
 
 
+@pytest.fixture(scope="session")
+def stranger() -> World:
+    """As `even`, with other weights."""
+    return World(tiny_model(seed=1, width=64))
+
+
 @pytest.fixture
 def engine(world: World) -> Iterator[Engine]:
     engine = world.engine()
