@@ -49,8 +49,8 @@ def test_answers_are_the_same_with_guesses(smollm2_path: Path, numerics: Numeric
     assert (right, wrong) == (0, 0)
     assert found["lookup"][0] == plain
     assert min(found["lookup"][1:]) > 10
-    # The model itself as its own draft is always right, or in `fast` nearly: it reads prompts in other chunks. It is soon
-    # given up, for it is as slow as what it saves.
+    # The model itself as its own draft is always right, or in `fast` nearly: it reads prompts in other chunks. It is
+    # soon given up, for it is as slow as what it saves.
     assert found[smollm2_path][0] == plain
     assert found[smollm2_path][1] > 0
     assert found[smollm2_path][2] <= (0 if numerics == "exact" else found[smollm2_path][1])

@@ -114,11 +114,11 @@ def summary(info: ModelInfo, finished: Finished, first_token_seconds: float | No
     speed = tokens_per_second(usage)
     if speed is not None:
         parts.append(f"{speed:.1f} tokens/s")
+    if first_token_seconds is not None:
+        parts.append(f"first token {first_token_seconds:.2f} s")
     guessed = usage.accepted_draft_tokens + usage.rejected_draft_tokens
     if guessed:
         parts.append(f"{usage.accepted_draft_tokens} of {guessed} guesses right")
-    if first_token_seconds is not None:
-        parts.append(f"first token {first_token_seconds:.2f} s")
     parts.append(f"{info.name}, {info.numerics}")
     if finished.reason == "length":
         parts.append("cut off: max_tokens or the context was reached")
