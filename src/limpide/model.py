@@ -31,6 +31,9 @@ Think = Thinking | Effort | str | int | bool | None
 
 AUTO = ToolChoice()
 
+SPECULATE_MODES = ("auto", "off", "lookup")
+"""Ways to guess tokens ahead without another model."""
+
 SAMPLING_NAMES = tuple(field.name for field in fields(Sampling))
 
 
@@ -49,6 +52,8 @@ class Model:
         accept_licence: names of licences whose terms you accept, for example `["gemma"]`.
         context: tokens that a prompt and its answer may have together; None is what the model was made for.
         threads: processor threads for computing, in the whole process; None leaves them as they are.
+        speculate: guess tokens ahead, which changes no answer: `auto` looks them up in the text where that pays,
+            `lookup` wherever it can, `off`, or the reference of a smaller model with the same tokens.
         progress: told of downloads; see `limpide.hub.resolve`.
 
     Raises a subclass of `LimpideError`: UnknownModel, OfflineError, LicenceNotAccepted, CorruptModelFile, …
@@ -64,6 +69,7 @@ class Model:
         context: int | None = None,
         threads: int | None = None,
         progress: Any = None,
+        speculate: str = "auto",
     ) -> None:
         if numerics not in ("exact", "fast"):
             raise InvalidParameter("numerics", numerics, "exact or fast")
@@ -73,13 +79,19 @@ class Model:
         licences = frozenset([accept_licence] if isinstance(accept_licence, str) else accept_licence)
         from limpide import hub
 
-        located = hub.resolve(str(reference), offline=offline, accept_licences=licences, progress=progress)
+        def find(reference: str) -> LocatedModel:
+            return hub.resolve(reference, offline=offline, accept_licences=licences, progress=progress)
+
+        located = find(str(reference))
+        guessing = speculate if speculate in SPECULATE_MODES else find(speculate).path
         self.located: LocatedModel | None = located
         """Where the weights are and what is known of them; None if the model was made from a backend."""
         self._backend: Backend
         self.load_seconds: float
         """From the file to ready: download, checksum and the import of libraries not included."""
-        self._backend, self.load_seconds = _open(located, numerics=numerics, context=context, threads=threads)
+        self._backend, self.load_seconds = _open(
+            located, numerics=numerics, context=context, threads=threads, speculate=guessing
+        )
 
     @classmethod
     def from_backend(cls, backend: Backend) -> Self:
@@ -280,7 +292,7 @@ def _sampling(parameters: dict[str, Any]) -> Sampling:
 
 
 def _open(
-    located: LocatedModel, *, numerics: Numerics, context: int | None, threads: int | None
+    located: LocatedModel, *, numerics: Numerics, context: int | None, threads: int | None, speculate: str | Path
 ) -> tuple[Backend, float]:
     from limpide.backends.local import LocalBackend
 
@@ -297,5 +309,6 @@ def _open(
         licence=located.licence,
         sha256=located.sha256,
         dialect=located.entry.dialect if located.entry else None,
+        speculate=speculate,
     )
     return backend, time.perf_counter() - started

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ import numpy.typing as npt
 import torch
 
 from limpide import __version__
+from limpide.backends.guessing import open_draft_model, speculation_of
 from limpide.backends.many import answer_all
 from limpide.backends.memory import plan_batch, plan_cache
 from limpide.backends.parts import BackgroundHash, read_template, read_tokenizer, template_source
@@ -39,6 +41,7 @@ from limpide.engine.pending import Pending
 from limpide.engine.receipts import Identity
 from limpide.engine.request import EngineRequest, Model
 from limpide.engine.runner import LOGITS_TILE
+from limpide.engine.speculation import Speculation
 from limpide.engine.stream import Stream
 from limpide.formats import Checkpoint, open_checkpoint
 from limpide.models import load_model
@@ -108,6 +111,7 @@ class LocalBackend:
         licence: str | None = None,
         weights_sha256: Callable[[], str | None] = lambda: None,
         on_close: Callable[[], None] = lambda: None,
+        speculation: Speculation | None = None,
     ) -> None:
         self._model: Model | None = model
         self._spec = spec
@@ -150,6 +154,7 @@ class LocalBackend:
                     template_sha256=text.template.sha256 if text.template else None,
                     weights_sha256=weights_sha256,
                 ),
+                speculation=speculation,
             )
 
     @classmethod
@@ -166,22 +171,33 @@ class LocalBackend:
         sha256: str | None = None,
         dialect: str | None = None,
         tool_dialect: str | None = None,
+        speculate: str | Path = "auto",
     ) -> LocalBackend:
         """Load a .gguf file or a Hugging Face folder.
 
         context: tokens of prompt and answer together; None is what the model was made for, or what fits in memory
         (`info.context` says which). cache_bytes: for keys and values; None takes what is sensible here. sha256: of the
         weights, if it is known already; otherwise they are hashed in the background. dialect, tool_dialect: names of
-        the dialects of thinking and of tool calls; None finds them from the template.
+        the dialects of thinking and of tool calls; None finds them from the template. speculate: auto, off, lookup, or
+        the path of a smaller model with the same tokens, see docs/speculation.md.
 
         Raises CorruptModelFile, ModelFileMissing, UnsupportedArchitecture, UnsupportedConfig, UnsupportedFormat,
         OutOfMemory, InvalidParameter. A missing tokenizer is no error until text is asked for.
         """
         checkpoint = open_checkpoint(Path(path))
+        files = ExitStack()
         try:
             text, trouble = _read_text(checkpoint, dialect, tool_dialect)
             model = load_model(checkpoint, numerics=numerics)
+            draft = None
+            if isinstance(speculate, Path) and text is not None:
+                longest = context or model.spec.context
+                draft, close = open_draft_model(
+                    speculate, text.tokenizer, numerics=numerics, dtype=_DTYPES[numerics], context=longest
+                )
+                files.callback(close)
             hashed = BackgroundHash(checkpoint, sha256)
+            files.callback(hashed.close)
             backend = cls(
                 model,
                 model.spec,
@@ -193,9 +209,11 @@ class LocalBackend:
                 cache_bytes=cache_bytes,
                 licence=licence,
                 weights_sha256=hashed,
-                on_close=hashed.close,
+                on_close=files.close,
+                speculation=speculation_of(speculate, model.spec, draft),
             )
         except BaseException:
+            files.close()
             checkpoint.close()
             raise
         model.settle(backend.context)

@@ -21,6 +21,7 @@ from limpide.cli.options import (
     NumericsChoice,
     NumericsOption,
     OfflineOption,
+    SpeculateOption,
     SystemOption,
     ThinkOption,
     ThreadsOption,
@@ -84,6 +85,7 @@ def ask(
     numerics: NumericsOption = NumericsChoice.FAST,
     context: ContextOption = None,
     threads: ThreadsOption = None,
+    speculate: SpeculateOption = "auto",
     offline: OfflineOption = False,
     here: HereOption = False,
     accept_licence: LicenceOption = None,
@@ -177,7 +179,7 @@ def ask(
     callable_tools = read_tools(tools) if tools else ()
     shape = read_shape(json_schema, regex)
     prompt = gather(question, file or ())
-    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads)
+    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads, speculate=speculate)
     # A server is asked for one answer at a time.
     alone = here or parameters.get("n", 1) > 1
     with open_model(choice) if alone else open_nearby(choice, quiet=quiet) as opened:

@@ -15,6 +15,7 @@ from limpide.cli.options import (
     NumericsChoice,
     NumericsOption,
     OfflineOption,
+    SpeculateOption,
     ThreadsOption,
 )
 from limpide.cli.running import PanelCommand
@@ -41,6 +42,7 @@ def bench(
     numerics: NumericsOption = NumericsChoice.FAST,
     context: ContextOption = None,
     threads: ThreadsOption = None,
+    speculate: SpeculateOption = "off",
     offline: OfflineOption = False,
     accept_licence: LicenceOption = None,
 ) -> None:
@@ -61,7 +63,7 @@ def bench(
         if is_terminal(sys.stderr):
             note(f"{text} …")
 
-    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads)
+    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads, speculate)
     before = program_rss_bytes()
     with open_model(choice) as opened:
         result = measure(

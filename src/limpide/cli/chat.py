@@ -14,6 +14,7 @@ from limpide.cli.options import (
     NumericsChoice,
     NumericsOption,
     OfflineOption,
+    SpeculateOption,
     SystemOption,
     ThinkOption,
     ThreadsOption,
@@ -37,6 +38,7 @@ def chat(
     numerics: NumericsOption = NumericsChoice.FAST,
     context: ContextOption = None,
     threads: ThreadsOption = None,
+    speculate: SpeculateOption = "auto",
     offline: OfflineOption = False,
     accept_licence: LicenceOption = None,
 ) -> None:
@@ -59,6 +61,6 @@ def chat(
             raise InvalidParameter("set", setting, "NAME=VALUE, for example temperature=0.7")
         field, parsed = chat_parameter(name, value)
         sampling[field] = parsed
-    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads)
+    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads, speculate)
     with Repl(choice, thinking=Thinking.parse(think), system=system, sampling=sampling) as repl:
         repl.run()

@@ -26,6 +26,7 @@ class Choice:
     threads: int | None = None
     at_once: int = 8
     """Requests that are under way together, to an address."""
+    speculate: str = "auto"
 
 
 def open_model(choice: Choice) -> Model:
@@ -42,6 +43,7 @@ def open_model(choice: Choice) -> Model:
             accept_licence=choice.accept_licence,
             context=choice.context,
             threads=choice.threads,
+            speculate=choice.speculate,
             progress=progress,
         )
 

@@ -95,6 +95,16 @@ HereOption = Annotated[
         rich_help_panel=MODEL,
     ),
 ]
+SpeculateOption = Annotated[
+    str,
+    typer.Option(
+        "--speculate",
+        envvar="LIMPIDE_SPECULATE",
+        metavar="HOW",
+        help="Guess tokens ahead, which changes no answer: auto, off, lookup, or a smaller model with the same tokens.",
+        rich_help_panel=MODEL,
+    ),
+]
 ThinkOption = Annotated[
     str,
     typer.Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,6 +35,7 @@ from limpide.cli.options import (
     NumericsChoice,
     NumericsOption,
     OfflineOption,
+    SpeculateOption,
     ThinkOption,
     ThreadsOption,
 )
@@ -42,6 +44,7 @@ from limpide.cli.running import PanelCommand
 from limpide.cli.terminal import note
 from limpide.core.thinking import Thinking
 from limpide.hub import DEFAULT_MODEL
+from limpide.model import SPECULATE_MODES
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 SERVER = "Server"
@@ -144,6 +147,7 @@ def serve(
     numerics: NumericsOption = NumericsChoice.FAST,
     context: ContextOption = None,
     threads: ThreadsOption = None,
+    speculate: SpeculateOption = "auto",
     offline: OfflineOption = False,
     accept_licence: LicenceOption = None,
 ) -> None:
@@ -180,11 +184,14 @@ def serve(
                 (each, resolve(each, offline=offline, accept_licences=licences, progress=progress))
                 for each in models or [DEFAULT_MODEL]
             ]
+            guessing: str | Path = speculate
+            if speculate not in SPECULATE_MODES:
+                guessing = resolve(speculate, offline=offline, accept_licences=licences, progress=progress).path
         if threads is not None:
             import torch
 
             torch.set_num_threads(threads)
-        loading = Loading(numerics.value, context, max_batch, offline)
+        loading = Loading(numerics.value, context, max_batch, offline, guessing)
         pool = pool_of(located, loading, idle_seconds=idle, queue=queue)
         stock = stock_of(located, loading, pool, accept=licences)
         database = state_dir() / "server.db"

@@ -41,6 +41,7 @@ class Loading:
     context: int | None
     max_batch: int
     offline: bool
+    speculate: str | Path = "auto"
 
 
 def pool_of(
@@ -80,6 +81,7 @@ def source_of(reference: str, located: LocatedModel, loading: Loading) -> Source
             licence=located.licence,
             sha256=located.sha256,
             dialect=located.entry.dialect if located.entry else None,
+            speculate=loading.speculate,
         )
 
     def need() -> int:

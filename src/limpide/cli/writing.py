@@ -116,6 +116,9 @@ def summary(info: ModelInfo, finished: Finished, first_token_seconds: float | No
         parts.append(f"{speed:.1f} tokens/s")
     if first_token_seconds is not None:
         parts.append(f"first token {first_token_seconds:.2f} s")
+    guessed = usage.accepted_draft_tokens + usage.rejected_draft_tokens
+    if guessed:
+        parts.append(f"{usage.accepted_draft_tokens} of {guessed} guesses right")
     parts.append(f"{info.name}, {info.numerics}")
     if finished.reason == "length":
         parts.append("cut off: max_tokens or the context was reached")

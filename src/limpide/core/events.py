@@ -66,6 +66,10 @@ class Usage:
     prefill_seconds: float = 0.0
     """From admission to the first token."""
     decode_seconds: float = 0.0
+    accepted_draft_tokens: int = 0
+    """Generated tokens that were guessed beforehand and cost no step of their own."""
+    rejected_draft_tokens: int = 0
+    """Guesses that were computed in vain."""
 
     @property
     def generated_tokens(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from collections.abc import Sequence as Tokens
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from limpide.core.events import FinishReason, Usage
 from limpide.core.receipt import Outcome
 from limpide.core.sampling import Sampling
+from limpide.engine.drafts import Track
 from limpide.engine.guard import Guard
 from limpide.engine.output import Output
 from limpide.engine.receipts import Settled
@@ -51,6 +53,7 @@ class Choice:
         on_end: Callable[[Ending], None],
         eos_closes: bool,
         guard: Guard | None = None,
+        track: Track | None = None,
     ) -> None:
         self.index = index
         self.sequence = Sequence(number, prompt, self, logits_from=len(prompt) - 1)
@@ -66,7 +69,13 @@ class Choice:
         self._on_end = on_end
         self._eos_closes = eos_closes
         self._guard = guard
+        self.track = track
+        """How drafts fared; None: nothing is drafted."""
+        self.drafting: object = None
+        """What the drafter remembers of the text."""
         self._chosen: Chosen | None = None
+        self._drafted: list[npt.NDArray[np.float32]] = []
+        """Logits after each drafted token."""
         self._truncated = False
         self._submitted = time.perf_counter()
         self._first_token: float | None = None
@@ -77,6 +86,11 @@ class Choice:
     def num_generated(self) -> int:
         """Tokens after the prompt, forced ones included."""
         return len(self.sequence.tokens) - self.num_prompt
+
+    @property
+    def num_left(self) -> int:
+        """Tokens that may still be generated."""
+        return self._settled.max_tokens - self.num_generated
 
     @property
     def usage(self) -> Usage:
@@ -94,24 +108,37 @@ class Choice:
             queue_seconds=admitted - self._submitted,
             prefill_seconds=first - admitted,
             decode_seconds=now - first,
+            accepted_draft_tokens=self.track.accepted if self.track else 0,
+            rejected_draft_tokens=self.track.rejected if self.track else 0,
         )
 
     def on_logits(self, position: int, logits: npt.NDArray[np.float32]) -> None:
-        """Choose the next token. Nothing is changed yet: see Owner."""
-        allowed = self._guard.allowed() if self._guard else None
-        self._chosen = self._sampler.choose(logits[-1, : self._vocab_size], self.num_generated, allowed)
+        """Choose the next token, and keep what is needed for those after it. Nothing is changed yet: see Owner."""
+        rows = list(logits)
+        if position == self.sequence.logits_from:
+            self._chosen = self._choose(rows.pop(0))
+            self._drafted = []
+        self._drafted += rows
 
     def on_commit(self) -> bool:
-        """Take the chosen token over, if the step came as far as the last token."""
+        """Take the chosen token over, if the step came as far as the last one, and go on while drafts are right."""
         chosen, self._chosen = self._chosen, None
-        if chosen is None or self.sequence.num_missing:
+        rows, self._drafted = self._drafted, []
+        sequence = self.sequence
+        if chosen is None or sequence.num_missing:
             return False
-        self.torn = True
         if self._first_token is None:
             self._first_token = time.perf_counter()
-        self._accept(chosen)
-        self.torn = False
-        return self.sequence.finished
+        draft, start = list(sequence.draft), len(sequence.tokens)
+        if self.track:
+            self.track.begin(len(draft), chosen.token)
+        self._take_over(chosen, draft[:1])
+        for done, row in enumerate(rows, start=1):
+            # A row is of use if the text is what it was computed for, whoever wrote it: also if it was forced.
+            if sequence.finished or sequence.tokens[start:] != draft[:done]:
+                break
+            self._take_over(self._choose(row), draft[done : done + 1])
+        return sequence.finished
 
     def stop_thinking(self) -> None:
         """Close the thinking at the next token, as if the budget were reached."""
@@ -124,7 +151,28 @@ class Choice:
         if reason == "stop" and self._output.stop is None and self._output.num_calls:
             reason = "tool_calls"
         outcomes = {**self._output.outcomes(), **(self._guard.outcomes() if self._guard else {})}
+        if self.track:
+            outcomes["speculate"] = self.track.outcome
         self._on_end(Ending(reason, self.usage, self.index, self._output.stop, outcomes))
+
+    def permitted(self, draft: Tokens[int]) -> Tokens[int]:
+        """As much of a draft as the grammar allows."""
+        return draft[: self._guard.num_permitted(draft)] if self._guard else draft
+
+    def guess(self, row: npt.NDArray[np.float32], ahead: int) -> int:
+        """What would be chosen from another model's logits, `ahead` tokens after the next one."""
+        return self._sampler.choose(row[: self._vocab_size], self.num_generated + ahead).token
+
+    def _choose(self, row: npt.NDArray[np.float32]) -> Chosen:
+        allowed = self._guard.allowed() if self._guard else None
+        return self._sampler.choose(row[: self._vocab_size], self.num_generated, allowed)
+
+    def _take_over(self, chosen: Chosen, drafted: Tokens[int]) -> None:
+        if self.track and drafted:
+            self.track.try_out(drafted[0] == chosen.token)
+        self.torn = True
+        self._accept(chosen)
+        self.torn = False
 
     def _accept(self, chosen: Chosen) -> None:
         gate = self._output.gate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -36,6 +36,9 @@ class Constraint(Protocol):
     def permits(self, token: int) -> bool:
         """Whether this token may come next."""
 
+    def num_permitted(self, tokens: Sequence[int]) -> int:
+        """How many of these tokens may come next, one after the other."""
+
     def accept(self, token: int) -> None:
         """This token came. Raises InvalidShape if it may not."""
 
@@ -65,6 +68,10 @@ class GrammarConstraint:
     def permits(self, token: int) -> bool:
         """See Constraint."""
         return bool(self._matcher.validate_tokens([token]))
+
+    def num_permitted(self, tokens: Sequence[int]) -> int:
+        """See Constraint."""
+        return self._matcher.validate_tokens(list(tokens))
 
     def accept(self, token: int) -> None:
         """See Constraint."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from itertools import count
 from typing import Literal
@@ -29,6 +30,7 @@ from limpide.engine.sampler import Sampler
 from limpide.engine.scheduler import Plan, Scheduler
 from limpide.engine.scoring import Scoring
 from limpide.engine.sequence import Sequence as Line
+from limpide.engine.speculation import Speculation
 from limpide.engine.stops import StopFilter
 from limpide.engine.stream import Job, Stream
 from limpide.engine.thinking import encode_inside
@@ -61,6 +63,7 @@ class Engine(Turns):
         token_budget: int = 512,
         vocab_size: int | None = None,
         identity: Identity | None = None,
+        speculation: Speculation | None = None,
     ) -> None:
         super().__init__()
         if len(cache.tables) < max_batch:
@@ -69,6 +72,7 @@ class Engine(Turns):
         self.scheduler = Scheduler(cache, max_batch=max_batch, token_budget=token_budget)
         self.context = context
         self.identity = identity or Identity()
+        self._speculation = speculation
         self._runner = Runner(model, cache)
         self._tokenizer = tokenizer
         # Some models have more rows of logits than there are tokens; nobody was trained to write the surplus.
@@ -155,6 +159,7 @@ class Engine(Turns):
                 # A shape is promised, so a turn that ends in the middle of its thinking is not over.
                 eos_closes=bool(plan and (plan.eos_closes or grammar)),
                 guard=Guard(grammar, begin, output.gate, plan, self._tokenizer) if grammar and begin else None,
+                track=self._speculation.track() if self._speculation else None,
             )
             job.sequences.append(choice.sequence)
         self._queue(job)
@@ -233,10 +238,16 @@ class Engine(Turns):
     def _step(self) -> bool:
         self._settle()
         self._state = "scheduling"
+        decoding = self.scheduler.decoding if self._speculation else []
+        if self._speculation and decoding:
+            self._speculation.draft(decoding)
         plan = self.scheduler.schedule()
         if plan:
             self._state = "running"
+            began = time.perf_counter()
             computed = self._run(plan)
+            if self._speculation and len(plan) == len(decoding):
+                self._speculation.costs.add(sum(plan.values()), time.perf_counter() - began)
             self._state = "committing"
             self.counters.steps += 1
             self.scheduler.commit(computed)
@@ -269,6 +280,7 @@ class Engine(Turns):
         except Exception as error:  # noqa: BLE001 - as above
             self._fail(line, error)
             return
+        self.scheduler.verify(line)
         if ended:
             self._forget(line)
 

@@ -85,6 +85,11 @@ class Guard:
             return
         self._constraint.accept(token)
 
+    def num_permitted(self, tokens: Sequence[int]) -> int:
+        """How many of these tokens may follow, one after the other. Where the grammar does not hold yet: all."""
+        settled = self._gate.phase is Phase.ANSWER and not self._after_thinking and not self._astray
+        return self._constraint.num_permitted(tokens) if settled else len(tokens)
+
     def outcomes(self) -> Mapping[str, Outcome]:
         """What the receipt should say at the end."""
         if not self._gate.thinking and not self._astray and self._constraint.may_end:

@@ -36,7 +36,7 @@ class Batch:
             if sequence.lease is None:
                 raise AssertionError("a sequence was scheduled without blocks")
             items.append((sequence.lease, start, count))
-            flat.extend(sequence.tokens[start:end])
+            flat.extend(sequence.span(start, end))
             positions.extend(range(start, end))
             first = max(start, sequence.logits_from)
             if first < end:

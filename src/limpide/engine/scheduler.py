@@ -11,7 +11,7 @@ from limpide.engine.rounds import Rounds
 from limpide.engine.sequence import Sequence
 
 Plan = dict[Sequence, int]
-"""How many of each sequence's missing tokens a step computes."""
+"""How many of each sequence's missing tokens a step computes, those of its draft included."""
 
 
 class Scheduler:
@@ -67,6 +67,15 @@ class Scheduler:
         for sequence in self.waiting:
             sequence.lease = None
             sequence.num_computed = 0
+            sequence.draft = ()
+
+    @property
+    def decoding(self) -> list[Sequence]:
+        """The sequences of the next step, if it computes one token of each and nothing else; otherwise none."""
+        idle = self._only_idle
+        active = [sequence for sequence in self.running if sequence.idle == idle]
+        others = bool(self.waiting and self.waiting[0].idle == idle)
+        return [] if others or any(sequence.num_missing != 1 for sequence in active) else active
 
     def schedule(self) -> Plan:
         """The next step, with room for it in the cache. Empty when there is nothing to do."""
@@ -83,6 +92,9 @@ class Scheduler:
                 self._continue(sequence, plan)
         if self.waiting and self.waiting[0].idle == idle:
             self._admit(plan)
+        for sequence in self.running:
+            if sequence not in plan:
+                sequence.draft = ()
         return plan
 
     def commit(self, plan: Plan) -> None:
@@ -91,9 +103,22 @@ class Scheduler:
             lease = sequence.lease
             if lease is None:
                 raise AssertionError("a sequence was computed without blocks")
-            sequence.num_computed += count
+            sequence.num_computed += count - len(sequence.draft)
             if (lease.num_committed + 1) * self.cache.block_size <= sequence.num_computed:
                 self.cache.commit(lease, sequence.tokens, sequence.num_computed)
+
+    def verify(self, sequence: Sequence) -> None:
+        """The step's outcome is known: what was drafted is in the cache as far as it became the text."""
+        draft, sequence.draft = sequence.draft, ()
+        lease, known = sequence.lease, sequence.num_computed
+        if lease is None or not draft:
+            return
+        # the last token is always computed again, for what follows it
+        for token, came in zip(draft, sequence.tokens[known:-1], strict=False):
+            if token != came:
+                break
+            sequence.num_computed += 1
+        self.cache.commit(lease, sequence.tokens, sequence.num_computed)
 
     @property
     def _only_idle(self) -> bool:
@@ -114,6 +139,25 @@ class Scheduler:
                 return
         plan[sequence] = count
         self._left -= count
+        self._add_draft(sequence, plan)
+
+    def _add_draft(self, sequence: Sequence, plan: Plan) -> None:
+        """Compute the draft, too, where that costs nobody tokens or blocks."""
+        drafted, lease = len(sequence.draft), sequence.lease
+        if not drafted:
+            return
+        end = len(sequence.tokens) + drafted
+        if (
+            lease is None
+            or plan[sequence] != sequence.num_missing
+            or drafted > self._left
+            or self.cache.blocks_for(end) - lease.num_blocks + len(self.running) > self.cache.num_available
+            or not self.cache.reserve(lease, end)
+        ):
+            sequence.draft = ()
+            return
+        plan[sequence] += drafted
+        self._left -= drafted
 
     def _admit(self, plan: Plan) -> None:
         """Let waiting sequences in while there are rows, tokens and blocks.
@@ -190,6 +234,7 @@ class Scheduler:
         self.cache.close(sequence.lease)
         sequence.lease = None
         sequence.num_computed = 0
+        sequence.draft = ()
         insort(self.waiting, sequence, key=_rank)
         self.num_preemptions += 1
 
@@ -211,6 +256,7 @@ class Scheduler:
                 raise AssertionError("a running sequence has no blocks")
             leases.append((lease, sequence.tokens))
             _require(0 <= sequence.num_computed <= len(sequence.tokens), "more is computed than there are tokens")
+            _require(not sequence.draft, "a draft outlived its step")
             _require(lease.num_blocks >= self.cache.blocks_for(sequence.num_computed), "computed tokens have no block")
             full = sequence.num_computed // self.cache.block_size
             _require(lease.num_committed == full, "a full block is not shared")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence as Tokens
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -41,6 +42,7 @@ class Sequence:
         "admitted_at",
         "cached_tokens",
         "client",
+        "draft",
         "finished",
         "id",
         "idle",
@@ -57,6 +59,8 @@ class Sequence:
         """Order of arrival."""
         self.tokens = tokens
         self.num_computed = 0
+        self.draft: Tokens[int] = ()
+        """Guesses at the tokens that follow, computed in the same step as the last one, and then confirmed or not."""
         self.owner = owner
         self.logits_from = logits_from
         """Results are wanted after this position and every later one. Positions before it may come from the cache."""
@@ -78,3 +82,8 @@ class Sequence:
     def num_missing(self) -> int:
         """Tokens that still have to be computed."""
         return len(self.tokens) - self.num_computed
+
+    def span(self, start: int, end: int) -> list[int]:
+        """Tokens and drafted ones from `start` to `end`."""
+        length = len(self.tokens)
+        return self.tokens[start:end] if end <= length else [*self.tokens[start:], *self.draft[: end - length]]

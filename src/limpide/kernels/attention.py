@@ -1,7 +1,7 @@
 """Attention on the paged cache, where it lies.
 
-`place` turns the step's queries and keys and writes keys and values into their pages. `attend_few` answers steps in
-which each sequence has few queries, a query head at a time. `attend_many` answers prompts: a tile of queries against
+`place` turns the step's queries and keys and writes keys and values into their pages. `attend_few` answers
+sequences with few queries, a query head at a time. `attend_many` answers prompts: a tile of queries against
 tiles of keys with a running softmax (Flash Attention, arXiv:2205.14135), eight keys to a vector. Pages hold float16.
 """
 
@@ -101,14 +101,14 @@ def _page(table, position, block_size, row_bytes):  # type: ignore[no-untyped-de
 
 
 def attend_few() -> Callable[[int], None]:
-    """Arguments: ticket, thread, tasks ([T, 3] int64: sequence, first key, end of keys), tokens, heads, kv_heads,
-    head_dim, q, bytes between tokens of q, out ([T, heads, head_dim]), key pool, value pool, block tables, blocks
-    per table, block size, scale bits, scratch, bytes of scratch per thread (room for the most keys, float32).
+    """Arguments: ticket, thread, tasks ([queries, 4] int64: sequence, token, first key, end of keys), queries, heads,
+    kv_heads, head_dim, q, bytes between tokens of q, out ([T, heads, head_dim]), key pool, value pool, block tables,
+    blocks per table, block size, scale bits, scratch, bytes of scratch per thread (room for the most keys, float32).
     """
 
     def kernel(arguments):  # type: ignore[no-untyped-def]
         thread = simd.fetch_add(arguments + 8, 1)
-        tasks, tokens, heads = argument(arguments, 2), argument(arguments, 3), argument(arguments, 4)
+        tasks, queries, heads = argument(arguments, 2), argument(arguments, 3), argument(arguments, 4)
         kv_heads, head_dim = argument(arguments, 5), argument(arguments, 6)
         q, q_stride, out = argument(arguments, 7), argument(arguments, 8), argument(arguments, 9)
         key_pool, value_pool = argument(arguments, 10), argument(arguments, 11)
@@ -118,11 +118,11 @@ def attend_few() -> Callable[[int], None]:
         row_bytes = kv_heads * head_dim * 2
         while True:
             task = simd.fetch_add(arguments, 1)
-            if task >= tokens * heads:
+            if task >= queries * heads:
                 return
-            token, head = task // heads, task % heads
-            sequence = simd.load_i64(tasks + 24 * token)
-            begin, end = simd.load_i64(tasks + 24 * token + 8), simd.load_i64(tasks + 24 * token + 16)
+            row, head = tasks + task // heads * 32, task % heads
+            sequence, token = simd.load_i64(row), simd.load_i64(row + 8)
+            begin, end = simd.load_i64(row + 16), simd.load_i64(row + 24)
             table = tables + 4 * sequence * width
             offset = head * kv_heads // heads * head_dim * 2
             query = q + token * q_stride + 4 * head * head_dim

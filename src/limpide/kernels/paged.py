@@ -14,8 +14,9 @@ from limpide.kernels.library import kernel
 from limpide.kernels.matmul import SPLIT_PRODUCTS, float_bits
 from limpide.kernels.tiles import QUERY_TILE, attention_scratch_bytes
 
-FEW_QUERIES = 4
-"""Up to so many queries per sequence are answered one by one."""
+FEW_QUERIES = 8
+"""Up to so many queries of a sequence are answered one by one, as each would be alone: the same bits. That is what
+speculation computes at once, whatever shares the step."""
 _SPLIT_TOKENS = 16
 
 
@@ -33,10 +34,13 @@ class Heads:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one step asks of attention, computed once for all layers with the same window."""
+    """What one step asks of attention, computed once for all layers with the same window: of sequences with few
+    queries, or of those with many."""
 
     rows: Tensor
-    """Few queries: [T, 3] int64 sequence, first key, end of keys. Many: [tiles, 4] sequence, token, count, position."""
+    """int64. Few queries: [queries, 4] sequence, token, first key, end of keys. Many: [tiles, 4] sequence, token,
+    count, position.
+    """
     few: bool
     most_keys: int
 
@@ -46,22 +50,26 @@ def supports(heads: Heads) -> bool:
     return heads.head_dim % 32 == 0 and heads.heads % heads.kv_heads == 0
 
 
-def plan(query_starts: Sequence[int], kv_lengths: Sequence[int], window: int) -> Work:
+def plan(query_starts: Sequence[int], kv_lengths: Sequence[int], window: int) -> list[Work]:
     """Lay out a step's work. `query_starts` has S + 1 boundaries, `kv_lengths` the keys of each sequence after the
     step.
     """
-    rows: list[tuple[int, ...]] = []
-    counts = [stop - start for start, stop in pairwise(query_starts)]
-    few = max(counts, default=0) <= FEW_QUERIES
-    for sequence, (start, count, length) in enumerate(zip(query_starts, counts, kv_lengths, strict=False)):
+    few: list[tuple[int, ...]] = []
+    many: list[tuple[int, ...]] = []
+    for sequence, ((start, stop), length) in enumerate(zip(pairwise(query_starts), kv_lengths, strict=True)):
+        count = stop - start
         first = length - count
-        if few:
-            for end in range(first + 1, length + 1):
-                rows.append((sequence, max(0, end - window) if window else 0, end))
+        if count <= FEW_QUERIES:
+            few += [
+                (sequence, start + i, max(0, first + i + 1 - window) if window else 0, first + i + 1)
+                for i in range(count)
+            ]
         else:
-            for at in range(0, count, QUERY_TILE):
-                rows.append((sequence, start + at, min(QUERY_TILE, count - at), first + at))
-    return Work(torch.tensor(rows, dtype=torch.int64), few, max(kv_lengths, default=0))
+            many += [
+                (sequence, start + at, min(QUERY_TILE, count - at), first + at) for at in range(0, count, QUERY_TILE)
+            ]
+    most = max(kv_lengths, default=0)
+    return [Work(torch.tensor(rows, dtype=torch.int64), rows is few, most) for rows in (few, many) if rows]
 
 
 def place(

@@ -115,19 +115,20 @@ class FusedBlock:
         )
         return q
 
-    def _answer(self, x: Tensor, q: Tensor, step: Step, work: paged.Work, how: matmul.Rounding) -> None:
+    def _answer(self, x: Tensor, q: Tensor, step: Step, work: Sequence[paged.Work], how: matmul.Rounding) -> None:
         """What queries find, and the feed-forward part, added to the rows of `x`."""
         buffers = how.buffers
         mixed = buffers.tensor("mixed", *q.shape)
-        paged.attend(
-            q,
-            mixed,
-            heads=self._heads,
-            work=work,
-            pools=step.pages.pool(self._layer),
-            block_tables=step.block_tables,
-            block_size=step.pages.block_size,
-        )
+        for part in work:
+            paged.attend(
+                q,
+                mixed,
+                heads=self._heads,
+                work=part,
+                pools=step.pages.pool(self._layer),
+                block_tables=step.block_tables,
+                block_size=step.pages.block_size,
+            )
         _add(x, matmul.round_plain(mixed, how), self._o, self._attn_post_norm, buffers)
         rounded = matmul.round_norm(x, self._mlp_norm.weight, self._mlp_norm.eps, how)
         gate, up = _products(rounded, self._gate_up, buffers)

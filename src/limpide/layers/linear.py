@@ -9,10 +9,7 @@ from torch.nn import functional
 
 from limpide.layers.weights import Weight, Weights
 from limpide.quant import StoredMatrix, multiply, multiply_all
-
-MIN_ROWS = 16
-"""BLAS adds up in another order for a few rows than for many. Padding them makes each row's result the same bits
-whatever shares its batch."""
+from limpide.quant.multiply import MIN_ROWS
 
 
 class Linear(nn.Module):

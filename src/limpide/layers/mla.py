@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from limpide.layers.attention import attend_one
-from limpide.layers.linear import MIN_ROWS, Linear, project
+from limpide.layers.linear import Linear, project
 from limpide.layers.norm import make_norm
 from limpide.layers.rope import rotate
 from limpide.layers.spec import LatentAttentionSpec
 from limpide.layers.step import Step
 from limpide.layers.weights import Weights
+from limpide.quant.multiply import MIN_ROWS
 
 
 class LatentAttention(nn.Module):

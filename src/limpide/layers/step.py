@@ -47,7 +47,7 @@ class Step:
         """[T, blocks, width] each block's part of a second embedding, in models that have one."""
         self._temperatures: dict[QueryTemperature, Tensor] = {}
         self._tables: dict[RopeSpec, Tensor] = {}
-        self._work: dict[int, Work] = {}
+        self._work: dict[int, list[Work]] = {}
 
     @property
     def pages(self) -> Pages:
@@ -97,24 +97,26 @@ class Step:
             temperature = self._temperatures[spec] = (1 + spec.beta * torch.log1p(periods.float()))[:, None, None]
         return temperature
 
-    def work(self, window: int) -> Work:
+    def work(self, window: int) -> list[Work]:
         """What the step asks of attention layers with this window (0: none)."""
         work = self._work.get(window)
         if work is None:
-            planned = plan(self.kv.query_starts, self.kv.kv_lengths, window)
-            rows = self.buffers.hold(f"work {window}", planned.rows)
-            work = self._work[window] = Work(rows, planned.few, self.block_tables.shape[1] * self.pages.block_size)
+            room = self.block_tables.shape[1] * self.pages.block_size
+            work = self._work[window] = [
+                Work(self.buffers.hold(f"work {window} {each.few}", each.rows), each.few, room)
+                for each in plan(self.kv.query_starts, self.kv.kv_lengths, window)
+            ]
         return work
 
-    def work_of(self, rows: Tensor, window: int) -> Work:
+    def work_of(self, rows: Tensor, window: int) -> list[Work]:
         """What some of the step's tokens ask of attention layers with this window: each on its own."""
         tasks = []
         starts, lengths = self.kv.query_starts, self.kv.kv_lengths
-        for row in rows.tolist():
+        for token, row in enumerate(rows.tolist()):
             sequence = bisect_right(starts, row) - 1
             end = lengths[sequence] - (starts[sequence + 1] - 1 - row)
-            tasks.append((sequence, max(0, end - window) if window else 0, end))
-        return Work(torch.tensor(tasks, dtype=torch.int64), True, max(lengths))
+            tasks.append((sequence, token, max(0, end - window) if window else 0, end))
+        return [Work(torch.tensor(tasks, dtype=torch.int64), True, max(lengths))]
 
     @cached_property
     def slots(self) -> Tensor:
@@ -141,9 +143,9 @@ class Step:
         for rope in self.rotations:
             self.tables(rope)
         self._thresholds  # noqa: B018 - held from here on
-        few = [(work.few, work.rows.shape) for work in map(self.work, windows)]
+        shapes = [(work.few, work.rows.shape) for window in windows for work in self.work(window)]
         pool = self.pages.pool(0)[0]
-        return tuple(few), self.slots.shape, self.block_tables.shape, self.pages.block_size, pool.data_ptr()
+        return tuple(shapes), self.slots.shape, self.block_tables.shape, self.pages.block_size, pool.data_ptr()
 
     def mask(self, spec: MaskSpec, first_query: int, num_queries: int, first_key: int) -> Tensor:
         """Which keys each query may not see, bool [queries, keys]; keys run from `first_key` to the last query."""

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from limpide.kernels import matmul
 from limpide.quant.matrix import StoredMatrix
 from limpide.quant.tensor import QuantTensor
 
+MIN_ROWS = 16
+"""BLAS adds up in another order for a few rows than for many. Padding them makes each row's result the same bits
+whatever shares its batch."""
 _TILE_NUMBERS = 1 << 20
 """Numbers expanded at a time: 4 MiB, however large the matrix is."""
 
@@ -43,6 +47,8 @@ def multiply_reference(x: Tensor, w: StoredMatrix) -> Tensor:
     rows, cols = w.shape
     tile = max(1, _TILE_NUMBERS // cols)
     runs = range(0, rows, tile)
+    if x.shape[0] < MIN_ROWS and not x.requires_grad:
+        return multiply_reference(functional.pad(x, (0, 0, 0, MIN_ROWS - x.shape[0])), w)[: x.shape[0]]
     if len(runs) == 1 or (torch.is_grad_enabled() and x.requires_grad):
         return torch.cat([torch.mm(x, w.unpack(slice(start, start + tile)).T) for start in runs], dim=1)
     product = x.new_empty(x.shape[0], rows)

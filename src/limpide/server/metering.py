@@ -143,6 +143,8 @@ class Meter:
                 self._usage,
                 thinking_tokens=self._usage.thinking_tokens + usage.thinking_tokens,
                 answer_tokens=self._usage.answer_tokens + usage.answer_tokens,
+                accepted_draft_tokens=self._usage.accepted_draft_tokens + usage.accepted_draft_tokens,
+                rejected_draft_tokens=self._usage.rejected_draft_tokens + usage.rejected_draft_tokens,
             )
         self._usage = usage
         if record := current_record():

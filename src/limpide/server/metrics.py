@@ -55,6 +55,12 @@ class Metrics:
             ("model", "kind"),
             registry=self.registry,
         )
+        self._drafts = Counter(
+            "limpide_draft_tokens_total",
+            "Tokens that were guessed ahead and computed: accepted or rejected.",
+            ("model", "outcome"),
+            registry=self.registry,
+        )
 
     def first_token(self, model: str, seconds: float) -> None:
         """The first part of an answer came."""
@@ -79,6 +85,8 @@ class Metrics:
         }
         for kind, count in kinds.items():
             self._tokens.labels(model, kind).inc(count)
+        self._drafts.labels(model, "accepted").inc(usage.accepted_draft_tokens)
+        self._drafts.labels(model, "rejected").inc(usage.rejected_draft_tokens)
 
     def request_begins(self) -> None:
         """A request is being answered."""

@@ -33,15 +33,19 @@ VOCAB = 300
 CONTEXT = 512
 
 
-def tiny_model(seed: int = 0) -> CausalLM:
-    """Three blocks, grouped heads, one of them with a window of 24 positions; sharp, so that greedy texts vary."""
+def tiny_model(seed: int = 0, width: int = 48) -> CausalLM:
+    """Three blocks, grouped heads, one of them with a window of 24 positions; sharp, so that greedy texts vary.
+
+    A width that is a multiple of 32, as those of real models are, makes a token's result the same bits in any step:
+    torch's vectors leave no rest, which it would compute with another exp.
+    """
     norm = NormSpec(eps=1e-6)
 
     def block(mask: MaskSpec) -> BlockSpec:
         attention = AttentionSpec(
             heads=4, kv_heads=2, head_dim=8, scale=8**-0.5, rope=RopeSpec(theta=100.0, dims=8), mask=mask
         )
-        return BlockSpec(attention=attention, feed_forward=MLPSpec(width=48, activation="silu"), norm=norm)
+        return BlockSpec(attention=attention, feed_forward=MLPSpec(width=width, activation="silu"), norm=norm)
 
     full = MaskSpec()
     spec = ModelSpec(
@@ -123,6 +127,18 @@ def hybrid() -> World:
 @pytest.fixture(scope="session")
 def world() -> World:
     return World()
+
+
+@pytest.fixture(scope="session")
+def even() -> World:
+    """As `world`, with results that are the same bits however many tokens share a step."""
+    return World(tiny_model(width=64))
+
+
+@pytest.fixture(scope="session")
+def stranger() -> World:
+    """As `even`, with other weights."""
+    return World(tiny_model(seed=1, width=64))
 
 
 @pytest.fixture

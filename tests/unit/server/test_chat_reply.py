@@ -60,7 +60,11 @@ def test_usage_comes_in_a_chunk_of_its_own() -> None:
         "completion_tokens": 5,
         "total_tokens": 15,
         "prompt_tokens_details": {"cached_tokens": 4},
-        "completion_tokens_details": {"reasoning_tokens": 3},
+        "completion_tokens_details": {
+            "reasoning_tokens": 3,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
     }
     assert last["limpide"]["receipt"]["seed"] == 1
     assert all(chunk["usage"] is None and "limpide" not in chunk for chunk in before)

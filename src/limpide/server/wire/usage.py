@@ -26,6 +26,10 @@ class CompletionDetails(Reply):
     """Of the generated tokens."""
 
     reasoning_tokens: int
+    accepted_prediction_tokens: int = 0
+    """Guessed ahead, rightly: they took no step of their own."""
+    rejected_prediction_tokens: int = 0
+    """Guessed ahead, wrongly: no part of `completion_tokens`."""
 
 
 class UsageReply(Reply):
@@ -102,7 +106,11 @@ class Ends:
             completion_tokens=generated,
             total_tokens=prompt + generated,
             prompt_tokens_details=PromptDetails(cached_tokens=sum(usage.cached_tokens for usage in firsts)),
-            completion_tokens_details=CompletionDetails(reasoning_tokens=sum(u.thinking_tokens for u in each)),
+            completion_tokens_details=CompletionDetails(
+                reasoning_tokens=sum(u.thinking_tokens for u in each),
+                accepted_prediction_tokens=sum(u.accepted_draft_tokens for u in each),
+                rejected_prediction_tokens=sum(u.rejected_draft_tokens for u in each),
+            ),
         )
 
     def extras(self) -> Extras:
