@@ -63,7 +63,7 @@ def bench(
         if is_terminal(sys.stderr):
             note(f"{text} …")
 
-    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads, speculate)
+    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads, speculate=speculate)
     before = program_rss_bytes()
     with open_model(choice) as opened:
         result = measure(

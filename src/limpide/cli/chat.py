@@ -61,6 +61,6 @@ def chat(
             raise InvalidParameter("set", setting, "NAME=VALUE, for example temperature=0.7")
         field, parsed = chat_parameter(name, value)
         sampling[field] = parsed
-    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads, speculate)
+    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads, speculate=speculate)
     with Repl(choice, thinking=Thinking.parse(think), system=system, sampling=sampling) as repl:
         repl.run()

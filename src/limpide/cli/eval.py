@@ -144,7 +144,7 @@ def run(
     )
     for each in tasks:
         each.items(options.task)  # what is wrong with the questions is said before a model is loaded
-    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads, at_once)
+    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads, at_once=at_once)
     with open_model(choice) as opened:
         for each in tasks:
             folder = output / each.name if output else None

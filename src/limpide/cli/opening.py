@@ -77,6 +77,8 @@ def _at_address(choice: Choice) -> Model:
     for option in ("context", "threads"):
         if (value := getattr(choice, option)) is not None:
             raise InvalidParameter(option, value, "nothing: that is the business of the server at the address")
+    if choice.speculate not in ("auto", "off"):
+        raise InvalidParameter("speculate", choice.speculate, "auto: the server at the address guesses or does not")
     endpoint = Endpoint.parse(url, api_key())
     if choice.offline and not endpoint.loopback:
         raise OfflineError(f"{endpoint.url} is not on this machine, and --offline sends nothing")
