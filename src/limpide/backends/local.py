@@ -13,7 +13,7 @@ import torch
 
 from limpide.backends.memory import plan_batch, plan_cache
 from limpide.backends.parts import BackgroundHash, read_template, read_tokenizer, template_source
-from limpide.backends.splitting import split_continuation
+from limpide.backends.splitting import split_all, split_continuation
 from limpide.cache import KVShape, LayerState, PagedCache, PlainKV
 from limpide.core.errors import (
     ChatUnsupported,
@@ -24,7 +24,7 @@ from limpide.core.errors import (
     TokenizerUnavailable,
 )
 from limpide.core.hosting import ANYBODY, Caller, Embedding, Rendered
-from limpide.core.ports import ChatRequest, ModelInfo, Scored
+from limpide.core.ports import ChatRequest, ModelInfo, Scored, ScoreRequest, Scores
 from limpide.core.receipt import Numerics, Outcome
 from limpide.core.sampling import Sampling
 from limpide.core.shape import Shape
@@ -36,6 +36,7 @@ from limpide.engine.receipts import Identity
 from limpide.engine.request import EngineRequest, Model
 from limpide.engine.runner import LOGITS_TILE
 from limpide.engine.stream import Stream
+from limpide.engine.walk import WALK_TOKENS, Layout, Walk
 from limpide.formats import Checkpoint, open_checkpoint
 from limpide.models import load_model
 from limpide.text import (
@@ -328,6 +329,22 @@ class LocalBackend:
         tokenizer = self._texts().tokenizer
         items = [split_continuation(tokenizer, context, each) for each in continuations]
         return self.engine.start_scoring(items, caller)
+
+    def score_all(self, requests: Sequence[ScoreRequest]) -> Scores:
+        """Scores of a whole run's requests, in one walk through the trie of their tokens; each is what `score` gives.
+
+        Iterate for (index, score), in any order. Keys and values are the run's own, so it disturbs no other request.
+        Raises ContextExceeded, EmptyPrompt, TokenizerUnavailable, EngineStopped.
+        """
+        return self.score_texts(split_all(self._texts().tokenizer, requests))
+
+    def score_texts(self, texts: Sequence[tuple[Sequence[int], int]]) -> Scores:
+        """As `score_all`, for tokens: log-likelihood of tokens[start:] after tokens[:start], for each (tokens, start)."""
+        engine = self.engine
+        for tokens, start in texts:
+            engine.check_scoring(tokens, start)
+        layout = Layout(self._spec.kv_shapes, _DTYPES[self._info.numerics], WALK_TOKENS, engine.capacity)
+        return Walk(self.model, texts, layout)
 
     def embed(self, texts: Sequence[str | Sequence[int]]) -> list[Embedding]:
         """Mean of the last layer's normalised hidden states over each text's tokens, scaled to length 1.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -72,6 +72,39 @@ class Scored:
         return sum(self.logprobs)
 
 
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """A continuation whose likelihood is asked for. Without a context it is a whole text."""
+
+    context: str
+    continuation: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringWork:
+    """What a scoring run asks for, and what of it has to be computed."""
+
+    requests: int
+    distinct: int
+    """Requests without those that are equal to another one."""
+    tokens: int
+    """Tokens that would be computed if each request were computed by itself."""
+    unique_tokens: int
+    """Tokens that are computed: each prefix that requests share, once."""
+    scored: int
+    """Tokens whose likelihood is asked for."""
+    rows: int
+    """Positions whose logits are computed: shared ones once."""
+
+
+class Scores(Iterable[tuple[int, Scored]], Protocol):
+    """Scores as they are computed: (index of the request, its score), in no particular order."""
+
+    @property
+    def work(self) -> ScoringWork:
+        """What all of them take, known from the beginning."""
+
+
 class Backend(Protocol):
     """Anything that can answer."""
 
@@ -84,6 +117,9 @@ class Backend(Protocol):
 
     def score(self, context: str, continuations: Sequence[str]) -> list[Scored]:
         """Log-likelihood of each continuation after the context."""
+
+    def score_all(self, requests: Sequence[ScoreRequest]) -> Scores:
+        """What `score` gives for each request of a whole run, computing what they share once."""
 
     def close(self) -> None:
         """Give back what it holds. Safe to call twice."""
