@@ -10,6 +10,7 @@ from limpide.core.events import Event, Finished
 from limpide.core.messages import Message, Tool, ToolCall
 from limpide.core.receipt import Numerics
 from limpide.core.sampling import Sampling
+from limpide.core.scoring import ScoringWork
 from limpide.core.shape import Shape, ToolChoice
 from limpide.core.thinking import Capability, Thinking
 
@@ -78,23 +79,6 @@ class ScoreRequest:
 
     context: str
     continuation: str
-
-
-@dataclass(frozen=True, slots=True)
-class ScoringWork:
-    """What a scoring run asks for, and what of it has to be computed."""
-
-    requests: int
-    distinct: int
-    """Requests without those that are equal to another one."""
-    tokens: int
-    """Tokens that would be computed if each request were computed by itself."""
-    unique_tokens: int
-    """Tokens that are computed: each prefix that requests share, once."""
-    scored: int
-    """Tokens whose likelihood is asked for."""
-    rows: int
-    """Positions whose logits are computed: shared ones once."""
 
 
 class Scores(Iterable[tuple[int, Scored]], Protocol):
