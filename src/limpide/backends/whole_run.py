@@ -69,9 +69,7 @@ class WholeRun:
     def prove(self, texts: Sequence[Text], *, sample: int, seed: int) -> Parity:
         """What a walk gives, against a sample of it computed the naive way."""
         if any(self._spec.state_shapes):
-            raise InvalidParameter(
-                "model", self._info.name, "one without recurrent layers, which share nothing"
-            )
+            raise InvalidParameter("model", self._info.name, "one without recurrent layers, which share nothing")
         alone = partial(score_alone, self._model, kv_shapes=self._spec.kv_shapes, dtype=self._dtype)
         return prove(self._walk(texts), alone, sample=sample, seed=seed)
 

@@ -105,5 +105,8 @@ class Backend(Protocol):
     def score_all(self, requests: Sequence[ScoreRequest]) -> Scores:
         """What `score` gives for each request of a whole run, computing what they share once."""
 
+    def score_rolling(self, texts: Sequence[str], *, window: int | None = None, stride: int | None = None) -> Scores:
+        """Log-likelihood of each text as a whole, of which a window of tokens is read at a time."""
+
     def close(self) -> None:
         """Give back what it holds. Safe to call twice."""
