@@ -12,6 +12,7 @@ from real_models import GREEDY, PROMPTS, greedy, reference_logits, reference_mod
 from torch import Tensor
 
 from limpide.cache import PlainKV
+from limpide.engine.walk import Layout, Walk
 from limpide.formats import open_checkpoint
 from limpide.models import CausalLM, load_model
 from limpide.text import Tokenizer
@@ -62,3 +63,22 @@ def test_a_text_longer_than_the_window_agrees(pair: Pair) -> None:
         rows = torch.arange(1, 640, 3)
         difference = pair.ours.logits(ours[rows]) - pair.reference.lm_head(expected[rows])
     assert float(difference.abs().max()) < TOLERANCE
+
+
+def test_a_run_that_shares_prefixes_has_the_reference_likelihoods(pair: Pair) -> None:
+    """Questions after shared examples, choices after shared questions, in a cache that holds little more than one."""
+    examples = torch.cat(pair.prompts[1:4]).tolist()
+    texts = []
+    for question in pair.prompts[4:6]:
+        context = examples + question.tolist()
+        texts += [(context + choice.tolist(), len(context)) for choice in pair.prompts[18:20]]
+    longest = max(len(tokens) for tokens, _ in texts)
+    run = Walk(pair.ours, texts, Layout(pair.ours.spec.kv_shapes, torch.float32, longest + 32))
+    assert run.work.unique_tokens < 0.6 * run.work.tokens
+    for index, scored in run:
+        tokens, start = texts[index]
+        with torch.inference_mode():
+            rows = torch.log_softmax(pair.reference(torch.tensor([tokens])).logits[0, start - 1 : -1], -1)
+        expected = [float(row[token]) for row, token in zip(rows, tokens[start:], strict=True)]
+        assert scored.logprobs == pytest.approx(expected, abs=TOLERANCE)
+        assert scored.greedy == (rows.argmax(-1).tolist() == tokens[start:])

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +16,9 @@ from limpide.backends.guessing import open_draft_model, speculation_of
 from limpide.backends.many import answer_all
 from limpide.backends.memory import plan_batch, plan_cache
 from limpide.backends.parts import BackgroundHash, read_template, read_tokenizer, template_source
-from limpide.backends.splitting import split_continuation
-from limpide.cache import KVShape, LayerState, PagedCache, PlainKV
+from limpide.backends.splitting import split_all, split_continuation
+from limpide.backends.whole_run import DTYPES, Spec, WholeRun
+from limpide.cache import PagedCache, PlainKV
 from limpide.core.errors import (
     ChatUnsupported,
     ContextExceeded,
@@ -30,9 +30,10 @@ from limpide.core.errors import (
 )
 from limpide.core.evidence import Fingerprint
 from limpide.core.hosting import ANYBODY, Caller, Embedding, Rendered
-from limpide.core.ports import Answer, ChatRequest, ModelInfo, Scored
+from limpide.core.ports import Answer, ChatRequest, ModelInfo, Scored, ScoreRequest, Scores
 from limpide.core.receipt import Numerics, Outcome
 from limpide.core.sampling import Sampling
+from limpide.core.scoring import Parity
 from limpide.core.shape import Shape
 from limpide.core.thinking import Capability
 from limpide.engine.calls import ToolPlan
@@ -43,6 +44,7 @@ from limpide.engine.request import EngineRequest, Model
 from limpide.engine.runner import LOGITS_TILE
 from limpide.engine.speculation import Speculation
 from limpide.engine.stream import Stream
+from limpide.engine.texts import Text as Tokens
 from limpide.formats import Checkpoint, open_checkpoint
 from limpide.models import load_model
 from limpide.text import (
@@ -60,23 +62,6 @@ from limpide.text import (
 )
 from limpide.text.grammar.answer import Offered, answer_grammar, check_choice
 from limpide.text.thinking import NO_THINKING, Turn
-
-_DTYPES = {"exact": torch.float32, "fast": torch.float16}
-
-
-class Spec(Protocol):
-    """What has to be known of a model before it runs."""
-
-    @property
-    def family(self) -> str: ...  # noqa: D102
-    @property
-    def vocab_size(self) -> int: ...  # noqa: D102
-    @property
-    def context(self) -> int: ...  # noqa: D102
-    @property
-    def kv_shapes(self) -> Sequence[KVShape]: ...  # noqa: D102
-    @property
-    def state_shapes(self) -> Sequence[LayerState]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +104,7 @@ class LocalBackend:
         self._on_close = on_close
         self._tools = ToolPrompting(text.template, text.tools) if text and text.template else None
         self._why_no_text: Exception | None = None
-        dtype = _DTYPES[numerics]
+        dtype = DTYPES[numerics]
         max_batch = plan_batch(spec.state_shapes, max_batch)
         limit, num_blocks = plan_cache(
             spec.kv_shapes, dtype, model_context=spec.context, context=context, cache_bytes=cache_bytes
@@ -193,7 +178,7 @@ class LocalBackend:
             if isinstance(speculate, Path) and text is not None:
                 longest = context or model.spec.context
                 draft, close = open_draft_model(
-                    speculate, text.tokenizer, numerics=numerics, dtype=_DTYPES[numerics], context=longest
+                    speculate, text.tokenizer, numerics=numerics, dtype=DTYPES[numerics], context=longest
                 )
                 files.callback(close)
             hashed = BackgroundHash(checkpoint, sha256)
@@ -375,6 +360,38 @@ class LocalBackend:
         tokenizer = self._texts().tokenizer
         items = [split_continuation(tokenizer, context, each) for each in continuations]
         return self.engine.start_scoring(items, caller)
+
+    def score_all(self, requests: Sequence[ScoreRequest]) -> Scores:
+        """Scores of a whole run's requests, in one walk through the trie of their tokens; each is what `score` gives.
+
+        Iterate for (index, score), in any order. Keys and values are the run's own, so it disturbs no other request.
+        Raises ContextExceeded, EmptyPrompt, TokenizerUnavailable, EngineStopped.
+        """
+        return self.score_all_tokens(split_all(self._texts().tokenizer, requests))
+
+    def score_all_tokens(self, texts: Sequence[Tokens]) -> Scores:
+        """As `score_all`, for tokens: tokens[start:] after tokens[:start], for each (tokens, start)."""
+        return self._whole_run().scores(texts)
+
+    def score_rolling(self, texts: Sequence[str], *, window: int | None = None, stride: int | None = None) -> Scores:
+        """Log-likelihood of each text as a whole, of which a window is read at a time; see `engine.texts.windows`.
+
+        window: tokens, at most and by default the context; stride: tokens that each window scores, at most and by
+        default all but the first. The token that begins or ends texts stands before a text's first one.
+        Raises InvalidParameter, TokenizerUnavailable, EngineStopped.
+        """
+        wholes = split_all(self._texts().tokenizer, [ScoreRequest("", text) for text in texts])
+        return self._whole_run().rolling([tokens for tokens, _ in wholes], window=window, stride=stride)
+
+    def prove_parity(self, requests: Sequence[ScoreRequest], *, sample: int = 32, seed: int = 0) -> Parity:
+        """Score all of them as `score_all` does, and a sample of them again, each alone and without any sharing.
+
+        Raises as `score_all`, and InvalidParameter for a model with recurrent layers, which shares nothing anyway.
+        """
+        return self._whole_run().prove(split_all(self._texts().tokenizer, requests), sample=sample, seed=seed)
+
+    def _whole_run(self) -> WholeRun:
+        return WholeRun(self.model, self._spec, self.engine, context=self.context, dtype=DTYPES[self.numerics])
 
     def embed(self, texts: Sequence[str | Sequence[int]]) -> list[Embedding]:
         """Mean of the last layer's normalised hidden states over each text's tokens, scaled to length 1.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from limpide.core.errors import EmptyPrompt
+from limpide.core.ports import ScoreRequest
 from limpide.text import Tokenizer
 
 
@@ -12,8 +15,17 @@ def split_continuation(tokenizer: Tokenizer, context: str, continuation: str) ->
     They are encoded together. Where the border falls inside a token, the continuation begins before it, so that none of
     its characters is left out. Without a context, the token that begins or ends texts stands in for one.
     """
-    whole = tokenizer.encode(context + continuation, bos=True)
-    before = tokenizer.encode(context, bos=True)
+    return _split(tokenizer, tokenizer.encode(context, bos=True), context + continuation)
+
+
+def split_all(tokenizer: Tokenizer, requests: Sequence[ScoreRequest]) -> list[tuple[list[int], int]]:
+    """`split_continuation` of each request. What several have in front of them is encoded once for all of them."""
+    contexts = {context: tokenizer.encode(context, bos=True) for context in {each.context for each in requests}}
+    return [_split(tokenizer, contexts[each.context], each.context + each.continuation) for each in requests]
+
+
+def _split(tokenizer: Tokenizer, before: Sequence[int], text: str) -> tuple[list[int], int]:
+    whole = tokenizer.encode(text, bos=True)
     start = 0
     while start < min(len(whole), len(before)) and whole[start] == before[start]:
         start += 1

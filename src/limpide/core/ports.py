@@ -12,6 +12,7 @@ from limpide.core.evidence import Fingerprint
 from limpide.core.messages import Message, Tool, ToolCall
 from limpide.core.receipt import Numerics
 from limpide.core.sampling import Sampling
+from limpide.core.scoring import ScoringWork
 from limpide.core.shape import Shape, ToolChoice
 from limpide.core.thinking import Capability, Thinking
 
@@ -76,6 +77,22 @@ class Scored:
         return sum(self.logprobs)
 
 
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """A continuation whose likelihood is asked for. Without a context it is a whole text."""
+
+    context: str
+    continuation: str
+
+
+class Scores(Iterable[tuple[int, Scored]], Protocol):
+    """Scores as they are computed: (index of the request, its score), in no particular order."""
+
+    @property
+    def work(self) -> ScoringWork:
+        """What all of them take, known from the beginning."""
+
+
 class Backend(Protocol):
     """Anything that can answer."""
 
@@ -98,6 +115,12 @@ class Backend(Protocol):
 
     def score(self, context: str, continuations: Sequence[str]) -> list[Scored]:
         """Log-likelihood of each continuation after the context."""
+
+    def score_all(self, requests: Sequence[ScoreRequest]) -> Scores:
+        """What `score` gives for each request of a whole run, computing what they share once."""
+
+    def score_rolling(self, texts: Sequence[str], *, window: int | None = None, stride: int | None = None) -> Scores:
+        """Log-likelihood of each text as a whole, of which a window of tokens is read at a time."""
 
     def close(self) -> None:
         """Give back what it holds. Safe to call twice."""

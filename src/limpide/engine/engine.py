@@ -180,9 +180,7 @@ class Engine(Turns):
         job = Job(caller)
         scorings: list[Scoring | None] = []
         for tokens, start in items:
-            if not 0 < start <= len(tokens):
-                raise InvalidParameter("start", start, f"a position from 1 to {len(tokens)}")
-            self._check_known(tokens)
+            self.check_scoring(tokens, start)
             if start == len(tokens):
                 scorings.append(None)
                 continue
@@ -191,6 +189,12 @@ class Engine(Turns):
             job.sequences.append(scoring.sequence)
         self._queue(job)
         return Pending(self, job, lambda: [each.result() if each else Scored((), True) for each in scorings])
+
+    def check_scoring(self, tokens: Sequence[int], start: int) -> None:
+        """Raises InvalidParameter unless 0 < start <= len(tokens) and all tokens are known, ContextExceeded."""
+        if not 0 < start <= len(tokens):
+            raise InvalidParameter("start", start, f"a position from 1 to {len(tokens)}")
+        self._check_known(tokens)
 
     def start_embedding(
         self, items: Sequence[Sequence[int]], caller: Caller = ANYBODY

@@ -17,6 +17,9 @@ from limpide.kernels.tiles import MANY_STEP
 MOST_ROWS = 640
 """Rows that lasting buffers have room for together: a prompt's chunk and the usual batches."""
 
+MOST_RECORDINGS = 32
+"""Different steps of one number of rows that are remembered: a walk through a trie has hardly two that are alike."""
+
 
 @dataclass(frozen=True, slots=True)
 class ByteRows:
@@ -108,7 +111,9 @@ class LastingBuffers(threading.local):
     def at(self, rows: int) -> Buffers:
         """The buffers for a step of so many rows. Those that were used longest ago make room for others."""
         key = (rows, num_threads())
-        found = self._buffers.pop(key, None) or Buffers(lasting=True)
+        found = self._buffers.pop(key, None)
+        if found is None or found.num_recordings >= MOST_RECORDINGS:
+            found = Buffers(lasting=True)
         self._buffers[key] = found
         while len(self._buffers) > 1 and sum(kept for kept, _ in self._buffers) > MOST_ROWS:
             self._buffers.popitem(last=False)

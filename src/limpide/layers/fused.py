@@ -60,7 +60,7 @@ class FusedBlock:
         self._gate = gate
         self._heads = heads_of(block.spec)
         self._rope = attention.rope
-        self._layer = attn.layer
+        self.layer = attn.layer
         self._attn_norm, self._mlp_norm = _rms(block.attn_norm), _rms(block.mlp_norm)
         self._attn_post_norm, self._mlp_post_norm = _optional(block.attn_post_norm), _optional(block.mlp_post_norm)
         q_norm, k_norm = _optional(attn.q_norm), _optional(attn.k_norm)
@@ -109,7 +109,7 @@ class FusedBlock:
             heads=heads,
             tables=step.tables(self._rope),
             slots=step.slots,
-            pools=step.pages.pool(self._layer),
+            pools=step.pages.pool(self.layer),
             norms=self._head_norms,
             epsilon=self._head_epsilon,
         )
@@ -125,7 +125,7 @@ class FusedBlock:
                 mixed,
                 heads=self._heads,
                 work=part,
-                pools=step.pages.pool(self._layer),
+                pools=step.pages.pool(self.layer),
                 block_tables=step.block_tables,
                 block_size=step.pages.block_size,
             )
@@ -141,6 +141,7 @@ class FusedStack:
     def __init__(self, blocks: Sequence[FusedBlock]) -> None:
         self._blocks = blocks
         self._windows = tuple(dict.fromkeys(block.window for block in blocks))
+        self._layers = tuple(block.layer for block in blocks)
 
     @classmethod
     def of(cls, blocks: Iterable[Block]) -> FusedStack | None:
@@ -157,7 +158,7 @@ class FusedStack:
         some = rows is not None and 2 * len(rows) <= x.shape[0]  # for most rows, all of them are as quick
         if step.buffers.lasting:
             x = step.buffers.hold("x", x)
-            key = some, step.settle(self._windows)
+            key = some, step.settle(self._windows, self._layers)
             step.buffers.again(key, lambda: self._run(x, step, some=some))
         else:
             self._run(x, step, some=some)

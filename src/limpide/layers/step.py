@@ -135,7 +135,7 @@ class Step:
         held[:, :width] = tables
         return held
 
-    def settle(self, windows: Iterable[int]) -> Hashable:
+    def settle(self, windows: Iterable[int], layers: Iterable[int]) -> Hashable:
         """Bring all that kernels read of this step to where recorded calls look for it.
 
         Equal results mean that a recording of one step fits another.
@@ -144,8 +144,9 @@ class Step:
             self.tables(rope)
         self._thresholds  # noqa: B018 - held from here on
         shapes = [(work.few, work.rows.shape) for window in windows for work in self.work(window)]
-        pool = self.pages.pool(0)[0]
-        return tuple(shapes), self.slots.shape, self.block_tables.shape, self.pages.block_size, pool.data_ptr()
+        # Those of all layers: of two caches that lived one after the other, some may have lain in the same place.
+        pools = tuple(pool.data_ptr() for layer in layers for pool in self.pages.pool(layer))
+        return tuple(shapes), self.slots.shape, self.block_tables.shape, self.pages.block_size, pools
 
     def mask(self, spec: MaskSpec, first_query: int, num_queries: int, first_key: int) -> Tensor:
         """Which keys each query may not see, bool [queries, keys]; keys run from `first_key` to the last query."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from limpide.cache import PagedCache
-from limpide.kernels.buffers import Buffers, LastingBuffers
+from limpide.kernels.buffers import MOST_RECORDINGS, Buffers, LastingBuffers
 from limpide.kernels.matmul import FEW
 from limpide.layers.block import Block
 from limpide.layers.fused import FusedStack
@@ -187,6 +187,35 @@ def test_recorded_steps_are_made_again_as_cache_and_mode_change() -> None:
                     results.append(stack(x.clone(), Step(view, {rope: rotation}, None, buffers)).clone())
             assert torch.equal(*results), (sequence, position)
     assert lasting.at(1).num_recordings == 3, "one recording for each size of block table"
+
+
+def test_a_recording_is_not_made_again_on_another_cache() -> None:
+    """Also if the other one's first layer lies where that of a cache lay that is gone."""
+    layers = [block(PLAIN), block(PLAIN)]
+    assert layers[1].fused is not None
+    layers[1].fused.layer = 1
+    stack = FusedStack.of(layers)
+    rope = PLAIN.attention.rope
+    assert stack is not None
+    assert rope is not None
+    lasting, shapes, x = LastingBuffers(), [(2, DIM, DIM)] * 2, torch.randn(1, HIDDEN)
+    first, second = (PagedCache(shapes, 4, dtype=torch.float16) for _ in range(2))
+    second._pools[0] = first._pools[0]
+    for cache in (first, second):
+        lease = cache.open()
+        assert cache.reserve(lease, 1)
+        cache.pool(1)[0].zero_()
+        view = cache.view([(lease, 0, 1)])
+        rotation = RopeTable(rope).rotation(torch.tensor([0]), view.query_starts, view.kv_lengths)
+        stack(x.clone(), Step(view, {rope: rotation}, None, lasting.at(1)))
+        assert cache.pool(1)[0].any()
+
+
+def test_recordings_are_bounded() -> None:
+    lasting = LastingBuffers()
+    for number in range(3 * MOST_RECORDINGS):
+        lasting.at(1).again(number, lambda: None)
+        assert lasting.at(1).num_recordings < MOST_RECORDINGS
 
 
 @pytest.mark.parametrize("spec", [PLAIN, GEMMA], ids=["llama", "gemma"])

@@ -14,13 +14,14 @@ from limpide.backends.remote.endpoint import Endpoint
 from limpide.backends.remote.many import answer_all
 from limpide.backends.remote.patience import Patience
 from limpide.backends.remote.reading import Chunks
+from limpide.backends.remote.scoring import RemoteScores
 from limpide.backends.remote.transport import Transport
 from limpide.core.answers import collect
-from limpide.core.errors import BadRequest, EndpointFailed, EndpointRefused, LimpideError
+from limpide.core.errors import BadRequest, EndpointFailed, EndpointRefused, InvalidParameter, LimpideError
 from limpide.core.events import Event
 from limpide.core.evidence import Fingerprint
 from limpide.core.messages import Message
-from limpide.core.ports import Answer, ChatRequest, ModelInfo, Scored
+from limpide.core.ports import Answer, ChatRequest, ModelInfo, Scored, ScoreRequest
 from limpide.core.sampling import Sampling
 from limpide.core.shape import Shape
 from limpide.core.thinking import Capability
@@ -112,6 +113,19 @@ class RemoteBackend:
         if len(data) != len(continuations):
             raise EndpointFailed(f"{self._endpoint.url} scored {len(data)} of {len(continuations)} continuations")
         return [self._scored(entry) for entry in data]
+
+    def score_all(self, requests: Sequence[ScoreRequest]) -> RemoteScores:
+        """What `score` gives for each request."""
+        return RemoteScores(self.score, requests)
+
+    def score_rolling(
+        self, texts: Sequence[str], *, window: int | None = None, stride: int | None = None
+    ) -> RemoteScores:
+        """Log-likelihood of each text as a whole, which the endpoint's context must hold: it knows no windows."""
+        for name, value in (("window", window), ("stride", stride)):
+            if value is not None:
+                raise InvalidParameter(name, value, "nothing: an endpoint reads a text in one piece")
+        return RemoteScores(self.score, [ScoreRequest("", text) for text in texts])
 
     def close(self) -> None:
         """Give the connections back."""

@@ -20,7 +20,7 @@ from limpide.core.answers import collect
 from limpide.core.errors import BadRequest, EndpointFailed, EndpointRefused
 from limpide.core.events import Event, Finished, TextDelta
 from limpide.core.messages import Message, Tool
-from limpide.core.ports import Answer, ChatRequest
+from limpide.core.ports import Answer, ChatRequest, ScoreRequest
 from limpide.core.sampling import Sampling
 from limpide.core.thinking import Thinking
 from limpide.server.app import create_app
@@ -88,6 +88,10 @@ class TestOurs:
             scored, expected = remote.score("a", ["b", "cd"]), here.score("a", ["b", "cd"])
             assert [s.greedy for s in scored] == [s.greedy for s in expected]
             assert [s.logprobs for s in scored] == [pytest.approx(s.logprobs) for s in expected]
+            requests = [ScoreRequest("a", "b"), ScoreRequest("", "ab"), ScoreRequest("a", "cd"), ScoreRequest("a", "b")]
+            all_of, at_once = dict(remote.score_all(requests)), dict(here.score_all(requests))
+            assert all_of.keys() == at_once.keys() == {0, 1, 2, 3}
+            assert [all_of[n].logprobs for n in range(4)] == [pytest.approx(at_once[n].logprobs) for n in range(4)]
             sampling = Sampling(max_tokens=3)
             assert collect(remote.complete("a", sampling))[0].text == collect(here.complete("a", sampling))[0].text
 
