@@ -187,7 +187,8 @@ def test_every_sampled_token_has_its_logprob(family: Family, think: Any) -> None
     usage = answer.finished.usage
     assert len(thoughts) == usage.thinking_tokens - (closing if usage.thinking_truncated else 0)
     end = 1 if family.ends != () else 0  # a token that ends the turn is none of the text
-    assert len(answers) == usage.answer_tokens - end
+    between = usage.answer_tokens - end - len(answers)  # blanks after the thinking, which nobody is shown
+    assert between == 0 or (think == "low" and between == len("\n\n"))
     assert family.calls(CALLS).encode() in b"".join(p.raw for p in answers)
 
 
