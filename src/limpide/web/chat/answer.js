@@ -41,9 +41,14 @@ export class AnswerView {
     this.element = h("article.turn.answer", { "aria-label": t("answer") },
       h("header.turn-head", null, this.name), h("div.thinking-row", null, this.thinking, this.now),
       this.waiting, this.prose.element, this.tokens.element, this.problem, this.foot);
-    /** Whether it is complete, and shown so. */
-    this.settled = false;
+    /** The state that the foot was made for. @type {Turn["state"]} */
+    this.footed = undefined;
     this.update();
+  }
+
+  /** Whether it is complete, and shown so. */
+  get settled() {
+    return this.footed !== undefined && this.footed === (this.turn.state ?? "done");
   }
 
   /** Whether it is being written, in this tab. */
@@ -90,13 +95,13 @@ export class AnswerView {
   }
 
   clearFoot() {
-    this.settled = false;
+    this.footed = undefined;
     this.problem.hidden = true;
     fill(this.foot);
   }
 
   showFoot() {
-    this.settled = true;
+    this.footed = this.turn.state ?? "done";
     const { turn, does } = this;
     this.problem.hidden = !["broken", "failed"].includes(turn.state ?? "");
     if (!this.problem.hidden) fill(this.problem, this.problemWords());

@@ -31,6 +31,7 @@ export class ChatView {
     this.turns = 0;
     this.frame = 0;
     this.following = true;
+    this.sure = app.settings.sure;
     this.leaving = new AbortController();
     this.log = h("div.log", { role: "log", "aria-live": "off", "aria-label": t("conversation") });
     this.scroller = h("div.scroller", { onscroll: () => this.scrolled() }, this.log);
@@ -87,7 +88,8 @@ export class ChatView {
     this.composer.showModels();
     const words = this.panel.querySelector("#dial-words");
     if (words) words.textContent = dialWords();
-    for (const view of this.views) view.update();
+    for (const view of this.views) if (this.sure !== app.settings.sure || !view.settled) view.update();
+    this.sure = app.settings.sure;
   }
 
   /** Show the branch that was gone to. What is in both stays as it is, unless there are new versions of it. */
