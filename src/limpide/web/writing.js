@@ -40,13 +40,15 @@ export class Writing {
    * A chat completion, or a raw one that goes on with what the turn already says. Never throws: what went wrong is
    * written into the turn, beside all that came before.
    * @param {"v1/chat/completions" | "v1/completions"} path
-   * @param {(signal: AbortSignal) => Promise<any>} body  which may have to be asked for first
+   * @param {(signal: AbortSignal) => any} body  a promise if it has to be asked for first; if not, it is sent before this returns
    */
   async run(path, body) {
     const { turn } = this;
     Object.assign(turn, { state: "writing", error: undefined, pieces: 0 });
     try {
-      for await (const chunk of chunks(path, await body(this.abort.signal), this.abort.signal)) this.take(chunk);
+      const { signal } = this.abort;
+      const asked = body(signal);
+      for await (const chunk of chunks(path, asked instanceof Promise ? await asked : asked, signal)) this.take(chunk);
       turn.state = this.stopping ? "stopped" : "done";
     } catch (error) {
       this.fail(error);

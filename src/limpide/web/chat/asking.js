@@ -33,8 +33,7 @@ export async function ask(conversation, question) {
   const turn = addTurn(conversation, {
     parent: question.id, role: "assistant", text: "", model: body.model, state: "writing", request: { ...body, system }, endpoint: "v1/chat/completions",
   });
-  app.library.save(conversation, question, turn);
-  await write(conversation, turn, async () => ({ ...body, messages: messagesTo(conversation, question.id, system) }));
+  await write(conversation, [question, turn], () => ({ ...body, messages: messagesTo(conversation, question.id, system) }));
 }
 
 /**
@@ -49,8 +48,7 @@ export async function goOn(conversation, answer, text, tokens) {
   const turn = addTurn(conversation, {
     parent: answer.parent, role: "assistant", text, model: answer.model, state: "writing", tokens: [...tokens], endpoint: "v1/completions",
   });
-  app.library.save(conversation, turn);
-  await write(conversation, turn, async (signal) => {
+  await write(conversation, [turn], async (signal) => {
     const chat = { ...asked, ...("think" in asked && { think: "off" }), messages: messagesTo(conversation, answer.parent, system) };
     const prompt = await promptOf(chat, text, signal);
     const body = rawBody(asked, prompt);
@@ -91,19 +89,24 @@ function rawBody(asked, prompt) {
 }
 
 /**
+ * Write the last of some new turns.
  * @param {Conversation} conversation
- * @param {Turn} turn
- * @param {(signal: AbortSignal) => Promise<any>} body
+ * @param {Turn[]} turns
+ * @param {(signal: AbortSignal) => any} body
  */
-async function write(conversation, turn, body) {
+async function write(conversation, turns, body) {
+  const turn = turns[turns.length - 1];
   const writing = new Writing(conversation, turn, () => {
     app.library.grow(conversation, turn);
     app.wrote(conversation);
   });
   const unloaded = app.model?.limpide.state !== "loaded";
   app.writings.set(turn.id, writing);
+  // It is sent first: while the server reads it, there is time to keep and to show it.
+  const running = writing.run(turn.endpoint ?? "v1/chat/completions", body);
+  app.library.save(conversation, ...turns);
   app.wrote(conversation);
-  await writing.run(turn.endpoint ?? "v1/chat/completions", body);
+  await running;
   app.writings.delete(turn.id);
   app.library.save(conversation, turn);
   app.wrote(conversation);

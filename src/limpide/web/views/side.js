@@ -79,7 +79,7 @@ export class Side {
     this.turn = turn;
     this.writing = new Writing(conversation, turn, () => (this.frame ||= requestAnimationFrame(() => this.show())));
     this.show();
-    await this.writing.run("v1/chat/completions", async () => ({ ...body, ...dial, model: this.model.value, messages }));
+    await this.writing.run("v1/chat/completions", () => ({ ...body, ...dial, model: this.model.value, messages }));
     this.writing = null;
     this.show();
   }
