@@ -2,9 +2,12 @@
 
 import { json } from "./api.js";
 import { Library } from "./library.js";
-import { keepSettings, readSettings } from "./settings.js";
+import { SETTINGS, keepSettings, readSettings } from "./settings.js";
 
 /**
+ * @typedef {import("./conversation.js").Conversation} Conversation
+ * @typedef {import("./conversation.js").Turn} Turn
+ * @typedef {import("./writing.js").Writing} Writing
  * @typedef {{
  *   state: "unloaded" | "loading" | "loaded", architecture: string | null, context: number | null,
  *   thinking: "native" | "always" | "prompted" | "none" | null, chat: boolean | null, tools: string | null,
@@ -13,6 +16,7 @@ import { keepSettings, readSettings } from "./settings.js";
  * @typedef {{ id: string, created: number, limpide: Facts }} Model
  */
 
+/** Its events: `models` and `settings` when they changed; `written`, with a conversation, when an answer in it has more. */
 class App extends EventTarget {
   constructor() {
     super();
@@ -20,8 +24,12 @@ class App extends EventTarget {
     this.settings = readSettings();
     /** @type {Model[]} */
     this.models = [];
-    /** Answers that are being written, by the id of their turn. @type {Map<string, import("./writing.js").Writing>} */
+    /** Answers that are being written in this tab, by the id of their turn. @type {Map<string, Writing>} */
     this.writings = new Map();
+    this.library.addEventListener("asked", () => this.keepWritings());
+    this.library.addEventListener("removed", (event) => this.stopIn(/** @type {CustomEvent<Conversation>} */ (event).detail));
+    addEventListener("pagehide", () => this.breakOff());
+    addEventListener("storage", (event) => event.key === SETTINGS && this.readSettings());
   }
 
   /** Ask what models there are. Throws ApiError. */
@@ -40,6 +48,32 @@ class App extends EventTarget {
     Object.assign(this.settings, changes);
     keepSettings(this.settings);
     this.dispatchEvent(new CustomEvent("settings"));
+  }
+
+  /** Another tab changed them. */
+  readSettings() {
+    Object.assign(this.settings, readSettings());
+    this.dispatchEvent(new CustomEvent("settings"));
+  }
+
+  /** @param {Conversation} conversation */
+  wrote(conversation) {
+    this.dispatchEvent(new CustomEvent("written", { detail: conversation }));
+  }
+
+  keepWritings() {
+    for (const { conversation, turn } of this.writings.values()) this.library.put(conversation, [turn]);
+  }
+
+  /** The page goes away, and the server stops writing for it: what is kept says so. */
+  breakOff() {
+    for (const { turn } of this.writings.values()) turn.state = "broken";
+    this.keepWritings();
+  }
+
+  /** @param {Conversation} conversation */
+  stopIn(conversation) {
+    for (const turn of Object.keys(conversation.turns)) this.writings.get(turn)?.stop();
   }
 }
 

@@ -8,7 +8,7 @@
  *   files?: TextFile[],
  *   model?: string, thinking?: string, state?: "writing" | "done" | "stopped" | "broken" | "failed",
  *   error?: { message: string, advice: string }, thinkingSeconds?: number, seconds?: number, firstSeconds?: number,
- *   pieces?: number, finish?: string, usage?: any, extras?: any, request?: any, endpoint?: string,
+ *   pieces?: number, finish?: string, usage?: any, extras?: any, request?: any, endpoint?: "v1/chat/completions" | "v1/completions",
  *   tokens?: Token[], thinkingTokens?: Token[],
  * }} Turn
  * @typedef {{ id: string, title: string, created: number, updated: number, leaf: string | null, turns: Record<string, Turn> }} Conversation
@@ -61,11 +61,12 @@ export function alternatives(conversation, turn) {
 }
 
 /**
+ * Oldest first.
  * @param {Conversation} conversation
  * @param {string | null} parent
  */
 function children(conversation, parent) {
-  return Object.values(conversation.turns).filter((turn) => turn.parent === parent);
+  return Object.values(conversation.turns).filter((turn) => turn.parent === parent).sort((one, other) => one.created - other.created);
 }
 
 /**
@@ -80,15 +81,21 @@ export function goTo(conversation, turn) {
 }
 
 /**
+ * A text between fences that are longer than any in it.
+ * @param {string} text
+ */
+export function fenced(text) {
+  const longest = [...text.matchAll(/`+/g)].reduce((most, [run]) => Math.max(most, run.length), 2);
+  const fence = "`".repeat(longest + 1);
+  return `${fence}\n${text}\n${fence}`;
+}
+
+/**
  * What the model is sent: a question with the files that were put to it.
  * @param {Turn} turn
  */
 export function contentOf(turn) {
-  const files = (turn.files ?? []).map(({ name, text }) => {
-    const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map((run) => run.length));
-    const fence = "`".repeat(longest + 1);
-    return `${name}:\n${fence}\n${text.replace(/\n$/, "")}\n${fence}`;
-  });
+  const files = (turn.files ?? []).map(({ name, text }) => `${name}:\n${fenced(text.replace(/\n$/, ""))}`);
   return [...files, turn.text].filter(Boolean).join("\n\n");
 }
 

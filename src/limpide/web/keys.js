@@ -1,11 +1,12 @@
 // The key, where the server wants one: kept for this tab alone, and gone when it is closed.
 
 import { h } from "./dom.js";
+import { session } from "./storage.js";
 import { t } from "./words.js";
 
 const PLACE = "limpide.key";
 
-export const key = () => sessionStorage.getItem(PLACE);
+export const key = () => session.get(PLACE);
 
 /** @type {Promise<boolean> | null} */
 let asking = null;
@@ -26,7 +27,7 @@ function show(why) {
     // Not a password field: browsers would offer to keep it, and it shall be gone with the tab.
     const input = h("input.secret", { type: "text", id: "key", autocomplete: "off", required: true, spellcheck: "false" });
     const finish = (/** @type {boolean} */ given) => {
-      if (given) sessionStorage.setItem(PLACE, input.value.trim());
+      if (given) session.set(PLACE, input.value.trim());
       dialog.close();
       dialog.remove();
       refocus();

@@ -2,7 +2,6 @@
 
 import { ApiError } from "./api.js";
 import { app } from "./app.js";
-import { announce } from "./clipboard.js";
 import { fill, h, iconButton } from "./dom.js";
 import { Sidebar } from "./sidebar.js";
 import { ChatView } from "./views/chat.js";
@@ -31,17 +30,33 @@ function showTheme() {
   document.documentElement.dataset.theme = theme;
 }
 
+let connecting = 0;
+
 /** Ask the server what it has, until it answers. */
 async function connect() {
+  clearTimeout(connecting);
   try {
     await app.readModels();
     notice.hidden = true;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    fill(notice, h("p.multi-line", null, h("strong", null, error.message), " ", error.advice),
+    tell(h("p.multi-line", null, h("strong", null, error.message), " ", error.advice),
       h("button.quiet.small", { type: "button", onclick: connect }, t("tryAgain")));
-    notice.hidden = false;
-    if (error.status === 0) setTimeout(connect, 3000);
+    if (error.status === 0) connecting = setTimeout(connect, 3000);
+  }
+}
+
+/** Say something above all views, until it is no longer so. @param {...HTMLElement} words */
+function tell(...words) {
+  fill(notice, words);
+  notice.hidden = false;
+}
+
+/** A file that is dropped beside the place for files shall not replace the page. @param {DragEvent} event */
+function dragged(event) {
+  if (!event.defaultPrevented && event.dataTransfer?.types.includes("Files")) {
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "none";
   }
 }
 
@@ -60,7 +75,7 @@ function shortcut(event) {
 document.documentElement.lang = locale;
 showTheme();
 app.addEventListener("settings", showTheme);
-app.library.addEventListener("full", () => announce(t("full")));
+app.library.addEventListener("full", () => tell(h("p", null, t("full"))));
 await app.library.open();
 const sidebar = new Sidebar();
 const toggle = iconButton("menu", t("menu"), () => document.body.classList.toggle("with-sidebar"), { "aria-controls": "sidebar", class: "icon-button menu-button" });
@@ -70,6 +85,8 @@ fill(document.body,
   h("div.stage", null, notice, main), h("div.announcements", { id: "announcements", role: "status" }));
 addEventListener("hashchange", show);
 addEventListener("keydown", shortcut);
+addEventListener("dragover", dragged);
+addEventListener("drop", dragged);
 show();
 await connect();
 document.documentElement.dataset.ready = "true";

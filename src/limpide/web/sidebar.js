@@ -4,7 +4,8 @@ import { app } from "./app.js";
 import { announce } from "./clipboard.js";
 import { matches } from "./conversation.js";
 import { fill, h, icon, iconButton, svg } from "./dom.js";
-import { NotRead, readFile } from "./exchange.js";
+import { NotRead, readFile } from "./exchange/files.js";
+import { THEMES } from "./settings.js";
 import { visible, visibleText } from "./visible.js";
 import { moment, t } from "./words.js";
 
@@ -57,10 +58,8 @@ export class Sidebar {
 
   /** @param {string} id */
   removeNow(id) {
-    for (const turn of Object.keys(app.library.all.get(id)?.turns ?? {})) app.writings.get(turn)?.stop();
     app.library.remove(id);
     announce(t("deleted"));
-    if (location.hash.endsWith(id)) location.hash = "#/chat";
     this.search.focus();
   }
 
@@ -68,7 +67,7 @@ export class Sidebar {
     for (const file of this.picker.files) {
       try {
         const conversation = await readFile(file);
-        app.library.save(conversation);
+        app.library.save(conversation, ...Object.values(conversation.turns));
         location.hash = `#/chat/${conversation.id}`;
       } catch (error) {
         if (!(error instanceof NotRead)) throw error;
@@ -80,7 +79,7 @@ export class Sidebar {
 
   theme() {
     const select = h("select.bare", { "aria-label": t("theme"), onchange: () => app.set({ theme: select.value }) },
-      /** @type {const} */ (["system", "light", "dark"]).map((theme) => h("option", { value: theme, selected: app.settings.theme === theme }, t(`theme_${theme}`))));
+      THEMES.map((theme) => h("option", { value: theme, selected: app.settings.theme === theme }, t(`theme_${theme}`))));
     return select;
   }
 }

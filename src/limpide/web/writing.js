@@ -3,6 +3,7 @@
 import { ApiError, chunks, json } from "./api.js";
 
 /**
+ * @typedef {import("./conversation.js").Conversation} Conversation
  * @typedef {import("./conversation.js").Turn} Turn
  * @typedef {import("./conversation.js").Token} Token
  */
@@ -10,10 +11,12 @@ import { ApiError, chunks, json } from "./api.js";
 /** Asks for one answer and writes it into a turn. */
 export class Writing {
   /**
+   * @param {Conversation} conversation  that the turn stands in
    * @param {Turn} turn
    * @param {() => void} changed  called whenever the turn has more
    */
-  constructor(turn, changed) {
+  constructor(conversation, turn, changed) {
+    this.conversation = conversation;
     this.turn = turn;
     this.changed = changed;
     this.abort = new AbortController();
@@ -37,13 +40,15 @@ export class Writing {
    * A chat completion, or a raw one that goes on with what the turn already says. Never throws: what went wrong is
    * written into the turn, beside all that came before.
    * @param {"v1/chat/completions" | "v1/completions"} path
-   * @param {any} body
+   * @param {(signal: AbortSignal) => any} body  a promise if it has to be asked for first; if not, it is sent before this returns
    */
   async run(path, body) {
     const { turn } = this;
     Object.assign(turn, { state: "writing", error: undefined, pieces: 0 });
     try {
-      for await (const chunk of chunks(path, body, this.abort.signal)) this.take(chunk);
+      const { signal } = this.abort;
+      const asked = body(signal);
+      for await (const chunk of chunks(path, asked instanceof Promise ? await asked : asked, signal)) this.take(chunk);
       turn.state = this.stopping ? "stopped" : "done";
     } catch (error) {
       this.fail(error);

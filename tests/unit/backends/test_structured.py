@@ -245,7 +245,7 @@ def test_a_shape_that_turns_out_too_costly_ends_its_own_request_alone(make: Make
     costly = backend.stream(request(Grammar(f"start: %json {many}")))
     fine = backend.stream(request(JsonSchema(CITY), seed=3))
     # A machine that is busy with other things may give it up sooner.
-    with pytest.raises(InvalidShape, match="any further|more than"):
+    with pytest.raises(InvalidShape, match=r"any further|more than"):
         collect(costly)
     check(CITY, collect(fine)[0].text)
 

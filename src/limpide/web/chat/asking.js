@@ -1,6 +1,6 @@
 // From a turn to a request, and to the answer that comes of it.
 
-import { ApiError, json } from "../api.js";
+import { json } from "../api.js";
 import { app } from "../app.js";
 import { announce } from "../clipboard.js";
 import { addTurn, messagesTo } from "../conversation.js";
@@ -14,32 +14,26 @@ import { Writing } from "../writing.js";
  * @typedef {import("../conversation.js").Token} Token
  */
 
-/** The body's part that does not come from the conversation. */
-function common() {
+/** A chat completion as the settings want it, but for its messages. */
+export function chatBody() {
   const { settings, model } = app;
-  return { model: model?.id, stream: true, stream_options: { include_usage: true }, ...samplingOf(settings) };
-}
-
-/** @param {Record<string, unknown>} [changes] */
-export function chatBody(changes = {}) {
-  const { settings } = app;
-  const dial = app.model?.limpide.thinking === "none" ? {} : { think: dialOf(settings) };
+  const dial = model?.limpide.thinking === "none" ? {} : { think: dialOf(settings) };
   const sure = settings.sure && { logprobs: true, top_logprobs: settings.alternatives };
-  return { ...common(), ...dial, ...sure, ...changes };
+  return { model: model?.id, stream: true, stream_options: { include_usage: true }, ...samplingOf(settings), ...dial, ...sure };
 }
 
 /**
  * Have a question answered.
  * @param {Conversation} conversation
  * @param {Turn} question
- * @param {() => void} changed
  */
-export async function ask(conversation, question, changed) {
+export async function ask(conversation, question) {
+  const { system } = app.settings;
   const body = chatBody();
-  const turn = addTurn(conversation, { parent: question.id, role: "assistant", text: "", model: app.model?.id, request: body });
-  const messages = messagesTo(conversation, question.id, app.settings.system);
-  turn.request = { ...body, system: app.settings.system };
-  await write(conversation, turn, "v1/chat/completions", { ...body, messages }, changed);
+  const turn = addTurn(conversation, {
+    parent: question.id, role: "assistant", text: "", model: body.model, state: "writing", request: { ...body, system }, endpoint: "v1/chat/completions",
+  });
+  await write(conversation, [question, turn], () => ({ ...body, messages: messagesTo(conversation, question.id, system) }));
 }
 
 /**
@@ -48,26 +42,19 @@ export async function ask(conversation, question, changed) {
  * @param {Turn} answer
  * @param {string} text
  * @param {Token[]} tokens
- * @param {() => void} changed
  */
-export async function goOn(conversation, answer, text, tokens, changed) {
+export async function goOn(conversation, answer, text, tokens) {
   const { system = "", stream_options: _, stream: __, ...asked } = answer.request ?? chatBody();
   const turn = addTurn(conversation, {
-    parent: answer.parent, role: "assistant", text, model: answer.model, state: "writing", tokens: [...tokens],
-    endpoint: "v1/completions",
+    parent: answer.parent, role: "assistant", text, model: answer.model, state: "writing", tokens: [...tokens], endpoint: "v1/completions",
   });
-  changed();
-  try {
-    const prompt = await promptOf({ ...asked, ...("think" in asked && { think: "off" }), messages: messagesTo(conversation, answer.parent, system) }, text);
+  await write(conversation, [turn], async (signal) => {
+    const chat = { ...asked, ...("think" in asked && { think: "off" }), messages: messagesTo(conversation, answer.parent, system) };
+    const prompt = await promptOf(chat, text, signal);
     const body = rawBody(asked, prompt);
     turn.request = { ...body, prompt: `(${t("tokens", { count: prompt.length })})` };
-    await write(conversation, turn, "v1/completions", body, changed);
-  } catch (error) {
-    if (!(error instanceof ApiError)) throw error;
-    Object.assign(turn, { state: "failed", error: { message: error.message, advice: error.advice } });
-    app.library.save(conversation);
-    changed();
-  }
+    return body;
+  });
 }
 
 /** Whether an answer can be gone on from: one that was thought about has more before it than we are shown. */
@@ -77,12 +64,13 @@ export const canGoOn = (/** @type {Turn} */ answer) => !answer.thinking;
  * The tokens of a conversation as the model sees it, and of the beginning of an answer to it.
  * @param {any} chat
  * @param {string} beginning
+ * @param {AbortSignal} signal
  * @returns {Promise<number[]>}
  */
-async function promptOf(chat, beginning) {
-  const { tokens } = await json("apply-template", chat);
+async function promptOf(chat, beginning, signal) {
+  const { tokens } = await json("apply-template", chat, signal);
   if (!beginning) return tokens;
-  const added = await json("tokenize", { model: chat.model, text: beginning });
+  const added = await json("tokenize", { model: chat.model, text: beginning }, signal);
   return [...tokens, ...added.tokens];
 }
 
@@ -101,25 +89,27 @@ function rawBody(asked, prompt) {
 }
 
 /**
+ * Write the last of some new turns.
  * @param {Conversation} conversation
- * @param {Turn} turn
- * @param {"v1/chat/completions" | "v1/completions"} path
- * @param {any} body
- * @param {() => void} changed
+ * @param {Turn[]} turns
+ * @param {(signal: AbortSignal) => any} body
  */
-async function write(conversation, turn, path, body, changed) {
-  turn.endpoint = path;
-  const writing = new Writing(turn, () => {
-    app.library.save(conversation, "grows");
-    changed();
+async function write(conversation, turns, body) {
+  const turn = turns[turns.length - 1];
+  const writing = new Writing(conversation, turn, () => {
+    app.library.grow(conversation, turn);
+    app.wrote(conversation);
   });
-  app.writings.set(turn.id, writing);
   const unloaded = app.model?.limpide.state !== "loaded";
-  changed();
-  await writing.run(path, body);
+  app.writings.set(turn.id, writing);
+  // It is sent first: while the server reads it, there is time to keep and to show it.
+  const running = writing.run(turn.endpoint ?? "v1/chat/completions", body);
+  app.library.save(conversation, ...turns);
+  app.wrote(conversation);
+  await running;
   app.writings.delete(turn.id);
-  app.library.save(conversation);
-  changed();
+  app.library.save(conversation, turn);
+  app.wrote(conversation);
   announce(t(turn.error ? "answerFailed" : "answerDone"), false);
   if (unloaded) await app.readModels().catch(() => {});
 }

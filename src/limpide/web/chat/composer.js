@@ -3,9 +3,10 @@
 import { app } from "../app.js";
 import { announce } from "../clipboard.js";
 import { fill, h, icon, iconButton } from "../dom.js";
-import { count, t } from "../words.js";
+import { session } from "../storage.js";
 import { visibleText } from "../visible.js";
-import { dialSelect } from "./dial.js";
+import { count, t } from "../words.js";
+import { Dial } from "./dial.js";
 
 /** @typedef {import("../conversation.js").TextFile} TextFile */
 
@@ -14,40 +15,43 @@ const MOST_FILES = 20;
 
 export class Composer {
   /**
-   * @param {{ send: (text: string, files: TextFile[]) => void, stop: () => void, settings: () => void, draft: string }} does
+   * @param {{ send: (text: string, files: TextFile[]) => boolean, stop: () => void, settings: () => void, draft: () => string }} does  draft: whose draft it is that is typed
    */
   constructor(does) {
     this.does = does;
     /** @type {TextFile[]} */
     this.files = [];
     this.writing = false;
-    this.place = `limpide.draft.${does.draft}`;
     this.input = h("textarea", {
       rows: 1, "aria-label": t("message"), placeholder: t("placeholder"), dir: "auto", id: "composer",
       oninput: () => this.typed(), onkeydown: (/** @type {KeyboardEvent} */ event) => this.key(event),
       onpaste: (/** @type {ClipboardEvent} */ event) => this.pasted(event),
     });
-    this.input.value = sessionStorage.getItem(this.place) ?? "";
+    this.input.value = session.get(this.place) ?? "";
     this.chips = h("ul.chips", { "aria-label": t("files") });
     this.button = h("button.send", { type: "submit" });
     this.picker = h("input", { type: "file", multiple: true, hidden: true, onchange: () => this.add([...this.picker.files]) });
     this.model = h("select.bare", { "aria-label": t("model"), onchange: () => app.set({ model: this.model.value }) });
-    this.dial = h("span.dial");
+    this.dial = new Dial();
     this.element = h("form.composer", {
       onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); this.submit(); },
     },
       this.chips, this.input,
-      h("div.composer-row", null, this.model, this.dial, h("span.spacer"), this.picker,
+      h("div.composer-row", null, this.model, this.dial.element, h("span.spacer"), this.picker,
         iconButton("file", t("addFile"), () => this.picker.click()),
         iconButton("tune", t("settings"), () => does.settings()), this.button));
     this.show();
     this.showModels();
   }
 
+  get place() {
+    return `limpide.draft.${this.does.draft()}`;
+  }
+
   showModels() {
     const chosen = app.model?.id;
     fill(this.model, app.models.map((model) => h("option", { value: model.id, selected: model.id === chosen }, visibleText(model.id))));
-    fill(this.dial, dialSelect());
+    this.dial.show();
   }
 
   /** @param {boolean} writing */
@@ -72,7 +76,7 @@ export class Composer {
   }
 
   typed() {
-    sessionStorage.setItem(this.place, this.input.value);
+    session.set(this.place, this.input.value);
     this.fit();
   }
 
@@ -92,10 +96,11 @@ export class Composer {
     if (this.writing) return this.does.stop();
     const text = this.input.value.trim();
     if (!text && !this.files.length) return;
-    this.does.send(text, this.files);
+    const { place } = this;
+    if (!this.does.send(text, this.files)) return;
+    session.drop(place);
     this.files = [];
     this.input.value = "";
-    sessionStorage.removeItem(this.place);
     this.show();
   }
 

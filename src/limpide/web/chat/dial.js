@@ -2,24 +2,31 @@
 
 import { app } from "../app.js";
 import { h } from "../dom.js";
+import { DIAL } from "../settings.js";
 import { t } from "../words.js";
 
-const POSITIONS = /** @type {const} */ (["off", "minimal", "low", "medium", "high", "max", "budget"]);
+/** A select, with a number beside it where a budget is wanted. It is changed in place, so that it keeps the focus. */
+export class Dial {
+  constructor() {
+    this.select = h("select.bare", { "aria-label": t("thinking"), onchange: () => app.set({ think: this.select.value }) },
+      DIAL.map((position) => h("option", { value: position }, t(`dial_${position}`))));
+    this.budget = h("input.budget", {
+      type: "number", min: 0, max: 1000000, step: 1, required: true, "aria-label": t("budget"),
+      onchange: () => this.budget.checkValidity() && app.set({ budget: Number(this.budget.value) }),
+    });
+    this.element = h("span.dial", null, this.select, this.budget);
+    this.show();
+  }
 
-/** A select for the dial, with a number beside it where that is wanted. */
-export function dialSelect() {
-  const none = app.model?.limpide.thinking === "none";
-  const { settings } = app;
-  const select = h("select.bare", {
-    "aria-label": t("thinking"), disabled: none, title: dialWords(),
-    onchange: () => app.set({ think: select.value }),
-  }, POSITIONS.map((position) => h("option", { value: position, selected: (none ? "off" : settings.think) === position }, t(`dial_${position}`))));
-  if (none || settings.think !== "budget") return [select];
-  const budget = h("input.budget", {
-    type: "number", min: 0, max: 1000000, step: 1, value: settings.budget, "aria-label": t("budget"),
-    onchange: () => budget.checkValidity() && budget.value !== "" && app.set({ budget: Number(budget.value) }),
-  });
-  return [select, budget];
+  show() {
+    const none = app.model?.limpide.thinking === "none";
+    const { think, budget } = app.settings;
+    this.select.disabled = none;
+    this.select.title = dialWords();
+    this.select.value = none ? "off" : think;
+    this.budget.hidden = this.select.value !== "budget";
+    if (document.activeElement !== this.budget) this.budget.value = budget;
+  }
 }
 
 /** What the model can do with the dial, in a sentence. */

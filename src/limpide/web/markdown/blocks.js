@@ -1,14 +1,15 @@
 // Markdown as blocks: what a model writes, no more than that, and without any HTML.
 
 /**
- * @typedef {{ kind: "paragraph", text: string, source: string }
- *   | { kind: "heading", level: number, text: string, source: string }
- *   | { kind: "code", language: string, text: string, closed: boolean, source: string }
- *   | { kind: "math", text: string, source: string }
- *   | { kind: "quote", children: Block[], source: string }
- *   | { kind: "list", start: number | null, items: Block[][], source: string }
- *   | { kind: "table", head: string[], rows: string[][], source: string }
- *   | { kind: "rule", source: string }} Block
+ * @typedef {{ source: string, from: number }} Place  what a block was made of, and at which character that begins
+ * @typedef {Place & ({ kind: "paragraph", text: string }
+ *   | { kind: "heading", level: number, text: string }
+ *   | { kind: "code", language: string, text: string }
+ *   | { kind: "math", text: string }
+ *   | { kind: "quote", children: Block[] }
+ *   | { kind: "list", start: number | null, items: Block[][] }
+ *   | { kind: "table", head: string[], rows: string[][] }
+ *   | { kind: "rule" })} Block
  */
 
 const DEEPEST = 8;
@@ -19,11 +20,11 @@ const ITEM = /^( {0,11})([-*+]|\d{1,9}[.)])([ \t]+(.*)|)$/;
 const DIVIDER = /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$/;
 
 /**
- * @param {string} text
+ * @param {string} text  lines end with a line feed
  * @returns {Block[]}
  */
 export function parseBlocks(text) {
-  return blocks(text.replace(/\r\n?/g, "\n").split("\n"), 0);
+  return blocks(text.split("\n"), 0);
 }
 
 /**
@@ -34,17 +35,29 @@ export function parseBlocks(text) {
 function blocks(lines, depth) {
   /** @type {Block[]} */
   const found = [];
-  let at = 0;
-  while (at < lines.length) {
-    if (!lines[at].trim()) {
-      at += 1;
-      continue;
-    }
-    const [block, next] = readers(depth).map((read) => read(lines, at, depth)).find(Boolean) ?? paragraph(lines, at);
-    found.push({ ...block, source: lines.slice(at, next).join("\n") });
+  let from = 0;
+  for (let at = 0; at < lines.length; ) {
+    const [block, next] = lines[at].trim() ? read(lines, at, depth) : [null, at + 1];
+    const source = lines.slice(at, next).join("\n");
+    if (block) found.push({ ...block, source, from });
+    from += source.length + 1;
     at = next;
   }
   return found;
+}
+
+/**
+ * @param {string[]} lines
+ * @param {number} at
+ * @param {number} depth
+ * @returns {[any, number]} the block that begins at a line, and the line after it
+ */
+function read(lines, at, depth) {
+  for (const reader of readers(depth)) {
+    const found = reader(lines, at, depth);
+    if (found) return found;
+  }
+  return paragraph(lines, at);
 }
 
 /** @param {number} depth */
@@ -64,9 +77,8 @@ function fence(lines, at) {
   let end = at + 1;
   while (end < lines.length && !close.test(lines[end])) end += 1;
   const indent = /^ */.exec(lines[at])?.[0].length ?? 0;
-  const text = lines.slice(at + 1, end).map((line) => line.replace(new RegExp(`^ {0,${indent}}`), "")).join("\n");
-  const closed = end < lines.length;
-  return [{ kind: "code", language: open[2].trim().split(/\s/)[0], text, closed }, closed ? end + 1 : end];
+  const text = lines.slice(at + 1, end).map((line) => dedent(line, indent)).join("\n");
+  return [{ kind: "code", language: open[2].trim().split(/\s/)[0], text }, Math.min(end + 1, lines.length)];
 }
 
 /**

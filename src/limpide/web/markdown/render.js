@@ -13,24 +13,48 @@ import { formula } from "./math.js";
  * @typedef {import("./inline.js").Inline} Inline
  */
 
-/** Shows a text that grows. */
+/** Shows a text that grows. What no more text can change is neither read nor made again: a frame costs what is new. */
 export class Prose {
   constructor() {
     this.element = h("div.prose", { dir: "auto" });
-    /** @type {string[]} */
+    this.text = "";
+    /** How many characters, and how many blocks of them, are settled. */
+    this.characters = 0;
+    this.blocks = 0;
+    /** What the other blocks were made of. @type {string[]} */
     this.sources = [];
   }
 
   /** @param {string} text */
   show(text) {
-    const found = parseBlocks(text);
+    const lines = text.replace(/\r\n?/g, "\n");
+    if (lines === this.text) return;
+    if (!lines.startsWith(this.text)) Object.assign(this, { characters: 0, blocks: 0, sources: [] });
+    this.text = lines;
+    const found = parseBlocks(lines.slice(this.characters));
     let same = 0;
     while (same < found.length && found[same].source === this.sources[same]) same += 1;
-    while (this.element.childNodes.length > same) this.element.lastChild?.remove();
+    while (this.element.childNodes.length > this.blocks + same) this.element.lastChild?.remove();
     for (const block of found.slice(same)) this.element.append(element(block));
     this.sources = found.map((block) => block.source);
     // What ended the text may go on: a list that is followed by its next item, say. It is always made anew.
     this.sources.pop();
+    this.settle(found);
+  }
+
+  /**
+   * Nothing reaches over a blank line but a list, and that no further than over the block that comes next.
+   * @param {Block[]} found
+   */
+  settle(found) {
+    for (let at = found.length - 2; at > 0; at -= 1) {
+      const from = this.characters + found[at].from;
+      if (this.text.slice(this.text.lastIndexOf("\n", from - 2) + 1, from).trim()) continue;
+      this.characters = from;
+      this.blocks += at;
+      this.sources = this.sources.slice(at);
+      return;
+    }
   }
 }
 

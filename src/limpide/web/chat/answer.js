@@ -1,66 +1,21 @@
-// One turn as it is shown: a question, or an answer that may still be growing.
+// An answer as it is shown, while it grows and when it is complete.
 
 import { ApiError } from "../api.js";
 import { app } from "../app.js";
-import { announce, copyText } from "../clipboard.js";
-import { alternatives } from "../conversation.js";
-import { fill, h, icon, iconButton } from "../dom.js";
+import { announce } from "../clipboard.js";
+import { fill, h, iconButton } from "../dom.js";
 import { Prose } from "../markdown/render.js";
-import { visible, visibleText } from "../visible.js";
+import { visible } from "../visible.js";
 import { count, duration, t } from "../words.js";
+import { branches, copyButton } from "./actions.js";
 import { canGoOn } from "./asking.js";
 import { receipt } from "./receipt.js";
 import { Tokens } from "./tokens.js";
 
 /**
  * @typedef {import("../conversation.js").Turn} Turn
- * @typedef {import("../conversation.js").Conversation} Conversation
- * @typedef {{
- *   conversation: Conversation, again: (turn: Turn) => void, edit: (turn: Turn, text: string) => void,
- *   goTo: (turn: Turn) => void, goOn: (turn: Turn, text: string, tokens: import("../conversation.js").Token[]) => void,
- * }} Does
+ * @typedef {import("./actions.js").Does} Does
  */
-
-/** A question. */
-export class QuestionView {
-  /**
-   * @param {Turn} turn
-   * @param {Does} does
-   */
-  constructor(turn, does) {
-    this.turn = turn;
-    this.does = does;
-    this.element = h("article.turn.question", { "aria-label": t("you") });
-    this.show();
-  }
-
-  show() {
-    const { turn } = this;
-    const files = (turn.files ?? []).map((file) => h("details.file", null,
-      h("summary", null, icon("file"), h("bdi", null, visibleText(file.name))), h("pre", { tabindex: 0 }, visible(file.text))));
-    fill(this.element, files, turn.text && h("div.bubble", { dir: "auto" }, visible(turn.text)),
-      h("div.turn-actions", null, branches(turn, this.does),
-        iconButton("edit", t("edit"), () => this.edit()), copyButton(turn)));
-  }
-
-  edit() {
-    const input = h("textarea", {
-      "aria-label": t("edit"), dir: "auto", value: this.turn.text, rows: Math.min(12, this.turn.text.split("\n").length + 1),
-      onkeydown: (/** @type {KeyboardEvent} */ event) => {
-        if (event.key === "Escape") leave();
-        if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); save(); }
-      },
-    });
-    const leave = () => { this.show(); this.element.querySelector("button")?.focus(); };
-    const save = () => this.does.edit(this.turn, input.value.trim());
-    fill(this.element, h("form.edit", { onsubmit: (/** @type {Event} */ event) => { event.preventDefault(); save(); } }, input,
-      h("p.note", null, t("editNote")),
-      h("div.actions", null, h("button.quiet", { type: "button", onclick: leave }, t("cancel")), h("button.primary", { type: "submit" }, t("editSend")))));
-    input.focus();
-  }
-
-  update() {}
-}
 
 /** An answer. */
 export class AnswerView {
@@ -81,11 +36,19 @@ export class AnswerView {
     this.problem = h("div.problem", { role: "alert", hidden: true });
     this.foot = h("div.turn-foot");
     this.name = h("span.model-name");
+    /** @type {string | undefined} */
+    this.shownModel = undefined;
     this.element = h("article.turn.answer", { "aria-label": t("answer") },
       h("header.turn-head", null, this.name), h("div.thinking-row", null, this.thinking, this.now),
       this.waiting, this.prose.element, this.tokens.element, this.problem, this.foot);
-    this.footed = false;
+    /** The state that the foot was made for. @type {Turn["state"]} */
+    this.footed = undefined;
     this.update();
+  }
+
+  /** Whether it is complete, and shown so. */
+  get settled() {
+    return this.footed !== undefined && this.footed === (this.turn.state ?? "done");
   }
 
   /** Whether it is being written, in this tab. */
@@ -95,20 +58,20 @@ export class AnswerView {
 
   update() {
     const { turn, writing } = this;
-    this.element.setAttribute("aria-busy", String(Boolean(writing)));
-    fill(this.name, visible(turn.model ?? ""));
+    const busy = turn.state === "writing";
+    this.element.setAttribute("aria-busy", String(busy));
+    if (this.shownModel !== turn.model) fill(this.name, visible(turn.model ?? ""));
+    this.shownModel = turn.model;
     this.showThinking();
     const withTokens = app.settings.sure && Boolean(turn.tokens?.length);
     this.prose.element.hidden = withTokens || !turn.text;
-    if (withTokens) this.tokens.update(Boolean(writing), canGoOn(turn));
+    if (withTokens) this.tokens.update(busy, canGoOn(turn));
     else this.prose.show(turn.text);
     this.tokens.element.hidden = !withTokens;
-    this.waiting.hidden = !writing || Boolean(turn.text || turn.thinking);
-    this.waiting.lastChild.textContent = writing?.id || app.model?.limpide.state === "loaded" ? t("reading") : t("loading");
-    if (writing || turn.state === "writing") {
-      this.footed = false;
-      fill(this.foot);
-    } else if (!this.footed) this.showFoot();
+    this.waiting.hidden = !busy || (Boolean(writing) && Boolean(turn.text || turn.thinking));
+    this.waiting.lastChild.textContent = t(!writing ? "writtenElsewhere" : writing.id || app.model?.limpide.state === "loaded" ? "reading" : "loading");
+    if (busy) this.clearFoot();
+    else if (!this.settled) this.showFoot();
   }
 
   showThinking() {
@@ -131,8 +94,14 @@ export class AnswerView {
     }
   }
 
+  clearFoot() {
+    this.footed = undefined;
+    this.problem.hidden = true;
+    fill(this.foot);
+  }
+
   showFoot() {
-    this.footed = true;
+    this.footed = this.turn.state ?? "done";
     const { turn, does } = this;
     this.problem.hidden = !["broken", "failed"].includes(turn.state ?? "");
     if (!this.problem.hidden) fill(this.problem, this.problemWords());
@@ -164,24 +133,4 @@ export class AnswerView {
     }
     this.now.disabled = false;
   }
-}
-
-/**
- * @param {Turn} turn
- * @param {Does} does
- */
-function branches(turn, does) {
-  const all = alternatives(does.conversation, turn);
-  if (all.length < 2) return null;
-  const at = all.indexOf(turn);
-  return h("span.branches", { role: "group", "aria-label": t("branches") },
-    iconButton("left", t("branchBefore"), () => does.goTo(all[at - 1]), { disabled: at === 0 }),
-    h("span", null, `${at + 1}/${all.length}`),
-    iconButton("right", t("branchAfter"), () => does.goTo(all[at + 1]), { disabled: at === all.length - 1 }));
-}
-
-/** @param {Turn} turn */
-function copyButton(turn) {
-  const button = iconButton("copy", t("copy"), () => copyText(turn.text, button));
-  return button;
 }
