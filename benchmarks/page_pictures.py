@@ -79,8 +79,6 @@ class Photographer:
 
 
 def chats(camera: Photographer, suffix: str, **settings: Any) -> None:
-    camera.open("", **settings)
-    camera.take(f"welcome{suffix}")
     camera.open("", think="low", **settings)
     camera.ask(QUESTION)
     camera.click(".thinking summary")

@@ -7,13 +7,14 @@
  */
 export async function* events(response) {
   if (!response.body) return;
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
   let waiting = "";
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      waiting += value;
+      waiting += decoder.decode(value, { stream: true });
       const parts = waiting.split("\n\n");
       waiting = parts.pop() ?? "";
       for (const part of parts) {

@@ -100,7 +100,7 @@ export class ChatView {
       again: (/** @type {Turn} */ turn) => this.again(turn),
       edit: (/** @type {Turn} */ turn, /** @type {string} */ text) => this.edit(turn, text),
       goTo: (/** @type {Turn} */ turn) => this.goTo(turn),
-      goOn: (/** @type {Turn} */ turn, /** @type {string} */ text, /** @type {Token[]} */ tokens) => this.free() && this.begin(goOn(this.conversation, turn, text, tokens)),
+      goOn: (/** @type {Turn} */ turn, /** @type {string} */ text, /** @type {Token[]} */ tokens) => this.free() && this.begin(() => goOn(this.conversation, turn, text, tokens)),
     };
     const added = Object.keys(this.conversation.turns).length - this.turns;
     const fresh = turns.filter((turn, at) => turn !== this.views[at]?.turn).length;
@@ -114,7 +114,7 @@ export class ChatView {
       append(this.log, made.map((view) => view.element));
     } else fill(this.log, made.length ? made.map((view) => view.element) : welcome());
     this.showHead();
-    this.update();
+    this.soon();
   }
 
   showHead() {
@@ -126,11 +126,16 @@ export class ChatView {
       h("button.quiet.small", { type: "button", title: t("exportJson"), "data-export": "json", onclick: () => download(conversation, "json", toJson(conversation)) }, "JSON")]);
   }
 
-  /** Something was said or written: shown with the next frame, however much comes until then. */
+  /** Something was said or written: however much comes until the next frame, it is shown once. */
   changed() {
     const turns = pathTo(this.conversation);
     const same = turns.length === this.views.length && turns.every((turn, at) => turn === this.views[at].turn);
     if (!same || Object.keys(this.conversation.turns).length !== this.turns) this.rebuild();
+    this.soon();
+  }
+
+  /** Update with the next frame. */
+  soon() {
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
       this.update();
@@ -153,12 +158,11 @@ export class ChatView {
     return !this.busy;
   }
 
-  /** @param {Promise<void>} writing */
-  begin(writing) {
+  /** @param {() => Promise<void>} write */
+  begin(write) {
     this.following = true;
     if (location.hash !== `#/chat/${this.conversation.id}`) history.replaceState(null, "", `#/chat/${this.conversation.id}`);
-    app.library.changed();
-    return writing;
+    write();
   }
 
   /**
@@ -168,14 +172,15 @@ export class ChatView {
    */
   send(text, files) {
     if (!this.free()) return false;
-    this.begin(ask(this.conversation, addTurn(this.conversation, { parent: this.conversation.leaf, role: "user", text, ...(files.length && { files }) })));
+    const question = addTurn(this.conversation, { parent: this.conversation.leaf, role: "user", text, ...(files.length && { files }) });
+    this.begin(() => ask(this.conversation, question));
     return true;
   }
 
   /** @param {Turn} answer */
   again(answer) {
     const question = answer.parent && this.conversation.turns[answer.parent];
-    if (question && this.free()) this.begin(ask(this.conversation, question));
+    if (question && this.free()) this.begin(() => ask(this.conversation, question));
   }
 
   /**
@@ -183,8 +188,9 @@ export class ChatView {
    * @param {string} text
    */
   edit(question, text) {
-    if (!text && !question.files) return;
-    if (this.free()) this.begin(ask(this.conversation, addTurn(this.conversation, { parent: question.parent, role: "user", text, files: question.files })));
+    if ((!text && !question.files) || !this.free()) return;
+    const edited = addTurn(this.conversation, { parent: question.parent, role: "user", text, files: question.files });
+    this.begin(() => ask(this.conversation, edited));
   }
 
   /** @param {Turn} turn */
