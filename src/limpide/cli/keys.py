@@ -15,7 +15,7 @@ import typer
 from limpide.cli.tables import print_table
 from limpide.cli.terminal import note
 from limpide.core.errors import InvalidParameter
-from limpide.hub.places import config_dir
+from limpide.core.places import config_dir
 from limpide.server.access.key import Key, KeyRules, new_key
 from limpide.server.access.store import KeyStore, Used
 

@@ -13,6 +13,7 @@ from limpide.cli.progress import watch
 from limpide.cli.tables import print_fields, print_table
 from limpide.cli.terminal import note
 from limpide.core.errors import InvalidParameter, ModelFileMissing
+from limpide.core.places import offline_requested
 from limpide.hub import (
     CATALOG,
     DEFAULT_MODEL,
@@ -29,7 +30,6 @@ from limpide.hub.candidate import of_catalog
 from limpide.hub.fit import DEFAULT_CONTEXT, memory_of, verdict
 from limpide.hub.huggingface import repo_dir
 from limpide.hub.machine import memory
-from limpide.hub.places import offline_requested
 from limpide.hub.reference import PREFIX
 from limpide.hub.resolve import unknown_model, where_is
 

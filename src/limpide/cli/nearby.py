@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from limpide.cli.opening import Choice
 from limpide.core.errors import BadRequest, EndpointFailed
-from limpide.hub.places import state_dir
+from limpide.core.places import state_dir
 
 if TYPE_CHECKING:
     from limpide.backends.remote.backend import RemoteBackend

@@ -31,7 +31,7 @@ class Repl:
     """One conversation, and what it is held with."""
 
     def __init__(self, choice: Choice, *, thinking: Thinking, system: str | None, sampling: dict[str, Any]) -> None:
-        from limpide.hub.places import state_dir
+        from limpide.core.places import state_dir
 
         self._choice = choice
         self._thinking = thinking

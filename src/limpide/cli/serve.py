@@ -171,8 +171,8 @@ def serve(
     position = str(Thinking.parse(think))
     from limpide.cli.nearby import announced
     from limpide.cli.serving import PAGE, Loading, listen, pool_of, run, stock_of
+    from limpide.core.places import state_dir
     from limpide.hub import resolve
-    from limpide.hub.places import state_dir
     from limpide.server.settings import ServerSettings
 
     # The port before anything is fetched or loaded for nothing.

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from limpide.core.errors import InvalidParameter, LicenceNotAccepted
+from limpide.core.places import state_dir
 from limpide.hub.files import write_whole
 from limpide.hub.licences import LICENCES, Licence
-from limpide.hub.places import state_dir
 
 
 class Acceptances:

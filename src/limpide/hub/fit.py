@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from limpide.core.errors import InvalidParameter
+from limpide.core.places import offline_requested
 from limpide.core.receipt import Numerics
 from limpide.hub.candidate import Candidate, look_at
 from limpide.hub.machine import Machine, measure_machine
-from limpide.hub.places import offline_requested
 from limpide.hub.shape import ModelShape
 from limpide.hub.speed import PREFILL_CHUNK, speed
 from limpide.hub.store import Store

@@ -18,9 +18,9 @@ from limpide.core.errors import (
     UnknownModel,
     UnsupportedFormat,
 )
+from limpide.core.places import hf_cache_dir
 from limpide.hub.files import disk_full, free_bytes
 from limpide.hub.huggingface import ask, bytes_here, cached_snapshot, connect_seconds, download
-from limpide.hub.places import hf_cache_dir
 from limpide.hub.progress import Progress
 from limpide.hub.sources import SourceFailed
 

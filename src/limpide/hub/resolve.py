@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from limpide.core.errors import ModelFileMissing, UnknownModel
+from limpide.core.places import offline_requested
 from limpide.hub.acceptance import Acceptances, known, require_accepted
 from limpide.hub.catalog import CATALOG, CatalogEntry, HubEntry, PinnedEntry, nearest
-from limpide.hub.places import offline_requested
 from limpide.hub.progress import Progress, Silent
 from limpide.hub.reference import PREFIX, HubReference, cached, obtain
 from limpide.hub.store import Store

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from limpide.core.errors import LimpideError, OfflineError, UnknownModel
+from limpide.core.places import offline_requested
 from limpide.core.receipt import Numerics
 from limpide.core.stock import Prediction, Pull, Room, StockedModel, Terms
 from limpide.hub.acceptance import Acceptances
@@ -17,7 +18,6 @@ from limpide.hub.catalog import CATALOG, CatalogEntry, HubEntry, nearest
 from limpide.hub.fit import DEFAULT_CONTEXT, predict
 from limpide.hub.licences import Licence
 from limpide.hub.machine import Machine, measure_machine, memory
-from limpide.hub.places import offline_requested
 from limpide.hub.progress import Progress
 from limpide.hub.pulls import Pulls
 from limpide.hub.reference import PREFIX, HubReference, cached
