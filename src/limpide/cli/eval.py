@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from limpide.cli.harness import PREFIX, run_harness
 from limpide.cli.opening import Choice, open_model
 from limpide.cli.options import (
     SAMPLING,
@@ -104,7 +105,7 @@ def run(
     ],
     task: Annotated[
         list[str] | None,
-        typer.Option("--task", metavar="NAME", help="What to ask; see `limpide eval --list`. Repeatable."),
+        typer.Option("--task", metavar="NAME", help="What to ask: see --list; or lm-eval:NAME. Repeatable."),
     ] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="So many items.")] = None,
     shots: Annotated[int | None, typer.Option(metavar="N", help="Solved examples before the question.")] = None,
@@ -165,6 +166,18 @@ def run(
     from limpide.evals.task import TaskOptions
     from limpide.evals.tasks import find_task
 
+    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads, at_once=at_once)
+    harness = [name for name in dict.fromkeys(task or ()) if name.startswith(PREFIX)]
+    if harness:
+        others: dict[str, object] = {name: name for name in task or () if name not in harness}
+        others |= given({"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "output": output})
+        others |= given({"check": check, "prove-parity": parity, "think": None if think == "off" else think})
+        others |= given({"repeats": repeats if repeats > 1 else None, "seed": seed or None, "resume": resume or None})
+        for name, value in others.items():
+            raise InvalidParameter(name, str(value), f"nothing beside {harness[0]}, which lm-eval asks and grades")
+        names = [name.removeprefix(PREFIX) for name in harness]
+        run_harness(choice, names, folder=file, shots=shots, limit=limit, json=json)
+        return
     tasks = [find_task(name) for name in dict.fromkeys(task or ())]
     if not tasks:
         raise InvalidParameter("task", None, "the name of a task", hint="limpide eval --list")
@@ -178,7 +191,6 @@ def run(
     )
     # What is wrong with the questions is said before a model is loaded.
     items = {each.name: each.items(options.task) for each in tasks}
-    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads, at_once=at_once)
     with open_model(choice) as opened, known_scores(used=cache) as known:
         if parity is not None:
             check_parity(opened.backend, items.items(), parity)
