@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from limpide.cli.harness import PREFIX, run_harness
 from limpide.cli.opening import Choice, open_model
 from limpide.cli.options import (
     SAMPLING,
@@ -24,12 +25,16 @@ from limpide.cli.options import (
 from limpide.cli.progress import counting
 from limpide.cli.running import PanelCommand
 from limpide.cli.scores import print_scores, scores_of
+from limpide.cli.scoring import Works, check_parity, known_scores, prove_parity, say_parity
 from limpide.cli.tables import print_table
 from limpide.cli.terminal import note
 from limpide.core.errors import EndpointFailed, EndpointRefused, EngineStopped, InvalidParameter
 from limpide.core.results import to_json
 from limpide.core.sampling import Sampling
 from limpide.core.thinking import Thinking
+
+if TYPE_CHECKING:
+    from limpide.evals.run import Run
 
 
 class RunByDefault(TyperGroup):
@@ -40,6 +45,24 @@ class RunByDefault(TyperGroup):
         if args and args[0] not in (*self.commands, "--help", "-h", "--list"):
             args = ["run", *args]
         parsed: list[str] = super().parse_args(ctx, args)
+        return parsed
+
+
+SAMPLE = "32"
+"""Requests that are proved if no number is given."""
+
+
+class RunCommand(PanelCommand):
+    """`--prove-parity` may stand without a number."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the number there."""
+        filled = []
+        for word, following in zip(args, [*args[1:], ""], strict=True):
+            filled.append(word)
+            if word == "--prove-parity" and not following.isdecimal():
+                filled.append(SAMPLE)
+        parsed: list[str] = super().parse_args(ctx, filled)
         return parsed
 
 
@@ -72,7 +95,7 @@ def top(
         sys.stdout.write(context.get_help() + "\n")
 
 
-@app.command("run", cls=PanelCommand)
+@app.command("run", cls=RunCommand)
 def run(
     model: Annotated[
         str,
@@ -82,7 +105,7 @@ def run(
     ],
     task: Annotated[
         list[str] | None,
-        typer.Option("--task", metavar="NAME", help="What to ask; see `limpide eval --list`. Repeatable."),
+        typer.Option("--task", metavar="NAME", help="What to ask: see --list; or lm-eval:NAME. Repeatable."),
     ] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="So many items.")] = None,
     shots: Annotated[int | None, typer.Option(metavar="N", help="Solved examples before the question.")] = None,
@@ -99,6 +122,18 @@ def run(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is in the folder.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object for each task.")] = False,
+    parity: Annotated[
+        int | None,
+        typer.Option(
+            "--prove-parity",
+            min=1,
+            metavar="[N]",
+            help="Compute N scores (32) again, each by itself, and show how far they are off.",
+        ),
+    ] = None,
+    cache: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Use scores that were computed before, and keep new ones.")
+    ] = True,
     at_once: Annotated[
         int, typer.Option(min=1, max=64, metavar="N", help="Requests under way together, to an address.")
     ] = 8,
@@ -131,6 +166,18 @@ def run(
     from limpide.evals.task import TaskOptions
     from limpide.evals.tasks import find_task
 
+    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads, at_once=at_once)
+    harness = [name for name in dict.fromkeys(task or ()) if name.startswith(PREFIX)]
+    if harness:
+        others: dict[str, object] = {name: name for name in task or () if name not in harness}
+        others |= given({"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "output": output})
+        others |= given({"check": check, "prove-parity": parity, "think": None if think == "off" else think})
+        others |= given({"repeats": repeats if repeats > 1 else None, "seed": seed or None, "resume": resume or None})
+        for name, value in others.items():
+            raise InvalidParameter(name, str(value), f"nothing beside {harness[0]}, which lm-eval asks and grades")
+        names = [name.removeprefix(PREFIX) for name in harness]
+        run_harness(choice, names, folder=file, shots=shots, limit=limit, json=json)
+        return
     tasks = [find_task(name) for name in dict.fromkeys(task or ())]
     if not tasks:
         raise InvalidParameter("task", None, "the name of a task", hint="limpide eval --list")
@@ -142,23 +189,40 @@ def run(
         sampling=Sampling(**given({"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens})),
         repeats=repeats,
     )
-    for each in tasks:
-        each.items(options.task)  # what is wrong with the questions is said before a model is loaded
-    choice = Choice(model, numerics, offline, tuple(accept_licence or ()), context, threads, at_once=at_once)
-    with open_model(choice) as opened:
+    # What is wrong with the questions is said before a model is loaded.
+    items = {each.name: each.items(options.task) for each in tasks}
+    with open_model(choice) as opened, known_scores(used=cache) as known:
+        if parity is not None:
+            check_parity(opened.backend, items.items(), parity)
         for each in tasks:
-            folder = output / each.name if output else None
+            folder, works = output / each.name if output else None, Works()
             try:
                 with counting(each.name) as told:
-                    done = evaluate(opened.backend, each, options, folder, resume=resume, told=told)
+                    done = evaluate(
+                        opened.backend,
+                        each,
+                        options,
+                        folder,
+                        resume=resume,
+                        told=told,
+                        worked=works.told,
+                        cache=known,
+                    )
             except (KeyboardInterrupt, EngineStopped, EndpointFailed, EndpointRefused):
                 if folder is not None:
                     note(f"what was answered is in {folder}; the same command with --resume goes on")
                 raise
+            works.say()
+            proved = None
+            if parity is not None:
+                proved = prove_parity(opened.backend, items[each.name], sample=parity, seed=seed)
             if json:
-                sys.stdout.write(to_json({"manifest": done.manifest.as_dict(), "scores": scores_of(done)}) + "\n")
+                more = {"scoring": works.as_dict(), "parity": proved.as_dict() if proved else None}
+                _write_json(done, {name: value for name, value in more.items() if value is not None})
             else:
                 print_scores(done)
+                if proved:
+                    say_parity(proved)
 
 
 @app.command("show", cls=PanelCommand)
@@ -178,9 +242,13 @@ def show(
     for folder in find_runs(run):
         found = Run.read(folder)
         if json:
-            sys.stdout.write(to_json({"manifest": found.manifest.as_dict(), "scores": scores_of(found)}) + "\n")
+            _write_json(found, {})
         else:
             print_scores(found)
+
+
+def _write_json(run: Run, more: dict[str, Any]) -> None:
+    sys.stdout.write(to_json({"manifest": run.manifest.as_dict(), "scores": scores_of(run), **more}) + "\n")
 
 
 def _list() -> None:

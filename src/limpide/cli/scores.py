@@ -8,23 +8,8 @@ from typing import Any
 
 from limpide.cli.tables import print_table
 from limpide.core.evidence import ItemRecord
+from limpide.evals.estimates import are_passages, perplexity_estimate, score_estimate
 from limpide.evals.run import Run
-
-
-def standard_error(records: Sequence[ItemRecord]) -> float | None:
-    """Of the mean score, clusters taken as what was drawn independently; None for fewer than two of them.
-
-    The place where the intervals of evals/statistics come in.
-    """
-    clusters: dict[str, list[float]] = {}
-    for record in records:
-        clusters.setdefault(record.cluster, []).append(record.score or 0.0)
-    if len(clusters) < 2:
-        return None
-    count = len(records)
-    mean = sum(record.score or 0.0 for record in records) / count
-    residuals = [sum(score - mean for score in scores) for scores in clusters.values()]
-    return math.sqrt(sum(r * r for r in residuals) * len(clusters) / (len(clusters) - 1)) / count
 
 
 def scores_of(run: Run) -> dict[str, Any]:
@@ -46,7 +31,7 @@ def print_scores(run: Run) -> None:
     manifest, scores = run.manifest, scores_of(run)
     thinking = "" if manifest.thinking == "off" else f", thinking {manifest.thinking}"
     print(f"{manifest.task} {manifest.task_version} · {manifest.model}{thinking} · seed {manifest.seed}")
-    rows = [("SLICE", "SCORE", "± SE", "ANSWERS")]
+    rows = [("SLICE", "SCORE", "95 % INTERVAL", "ANSWERS")]
     parts = scores["slices"] if len(scores["slices"]) > 1 else {}
     rows += [_row(name, score) for name, score in (*parts.items(), ("all", scores["all"]))]
     print_table(rows)
@@ -59,22 +44,27 @@ def print_scores(run: Run) -> None:
 
 def _score(records: Sequence[ItemRecord]) -> dict[str, Any]:
     if not records:
-        return {"answers": 0, "score": None, "standard_error": None}
-    nats = sum(record.score or 0.0 for record in records)
-    if all("bytes" in record.detail for record in records):
-        tokens, size = (sum(record.detail[name] for record in records) for name in ("tokens", "bytes"))
-        return {
-            "answers": len(records),
-            "score": math.exp(nats / tokens),
-            "standard_error": None,
-            "bits_per_byte": nats / math.log(2) / size,
-        }
-    return {"answers": len(records), "score": nats / len(records), "standard_error": standard_error(records)}
+        return {"answers": 0, "score": None}
+    passages = are_passages(records)
+    plain = (perplexity_estimate(records) if passages else score_estimate(records)).as_dict()
+    found = {"answers": len(records), "score": plain.pop("mean"), **plain}
+    if passages:
+        nats = sum(record.score or 0.0 for record in records)
+        found["bits_per_byte"] = nats / math.log(2) / sum(record.detail["bytes"] for record in records)
+    return found
 
 
 def _row(name: str, score: dict[str, Any]) -> tuple[str, str, str, str]:
-    value, error = score["score"], score["standard_error"]
-    if "bits_per_byte" in score:
-        return name, f"{value:.3f}", f"({score['bits_per_byte']:.3f} bits/byte)", str(score["answers"])
-    shown = "–" if value is None else f"{value:.1%}"
-    return name, shown, "–" if error is None else f"{error:.1%}", str(score["answers"])
+    if score["score"] is None:
+        return name, "–", "–", "0"
+    passages = "bits_per_byte" in score
+    value, low, high = (_shown(score[end], passages=passages) for end in ("score", "low", "high"))
+    if passages:
+        value += f" ({score['bits_per_byte']:.3f} bits/byte)"
+    return name, value, f"{low} – {high}", str(score["answers"])
+
+
+def _shown(value: float | None, *, passages: bool) -> str:
+    if value is None:
+        return "?"
+    return f"{value:.3f}" if passages else f"{value:.1%}"

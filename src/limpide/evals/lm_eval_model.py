@@ -43,11 +43,7 @@ def evaluate(
     include_path: a folder with more tasks' YAML files. shots: solved examples, None for what the task says.
     Raises InvalidParameter for tasks that lm-eval doesn't know, or if it isn't installed.
     """
-    _import("lm_eval")
-    manager = _import("lm_eval.tasks").TaskManager(include_path=None if include_path is None else str(include_path))
-    unknown = [name for name in tasks if name not in manager.all_tasks]
-    if unknown:
-        raise InvalidParameter("task", f"lm-eval:{unknown[0]}", "a name that `lm_eval ls tasks` shows")
+    manager = find_tasks(tasks, include_path)
     results: dict[str, Any] | None = _import("lm_eval.evaluator").simple_evaluate(
         model=make_model(backend, generate),
         tasks=list(tasks),
@@ -59,6 +55,16 @@ def evaluate(
     if results is None:
         raise AssertionError("results go to the first process, and there is only one")
     return results
+
+
+def find_tasks(tasks: Sequence[str], include_path: Path | None = None) -> Any:
+    """lm-eval's TaskManager. Raises InvalidParameter for tasks that it doesn't know, or if lm-eval isn't installed."""
+    _import("lm_eval")
+    manager = _import("lm_eval.tasks").TaskManager(include_path=None if include_path is None else str(include_path))
+    unknown = [name for name in tasks if name not in manager.all_tasks]
+    if unknown:
+        raise InvalidParameter("task", f"lm-eval:{unknown[0]}", "a name that `lm_eval ls tasks` shows")
+    return manager
 
 
 def make_model(backend: Scorer, generate: Generate) -> Any:
@@ -102,5 +108,5 @@ def _import(name: str) -> Any:
         return import_module(name)
     except ModuleNotFoundError as error:
         raise InvalidParameter(
-            "task", "lm-eval", f"{error.name}, which is not installed", hint="pip install lm-eval"
+            "task", "lm-eval", f"{error.name}, which is not installed", hint="pip install 'limpide[lm-eval]'"
         ) from error

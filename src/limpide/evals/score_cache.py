@@ -10,7 +10,6 @@ import sqlite3
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -158,11 +157,19 @@ class CachedScores:
 
     def __iter__(self) -> Iterator[tuple[int, Scored]]:
         yield from self._found.items()
-        computed = ((self._missing[index], scored) for index, scored in self._scores)
-        while some := list(islice(computed, _BATCH)):
-            if self._keys:
-                self._cache.put({self._keys[index]: scored for index, scored in some})
-            yield from some
+        fresh: dict[bytes, Scored] = {}
+        try:
+            for number, scored in self._scores:
+                index = self._missing[number]
+                if self._keys:
+                    fresh[self._keys[index]] = scored
+                if len(fresh) == _BATCH:
+                    self._cache.put(fresh)
+                    fresh = {}
+                # Nobody waits for a transaction to see a score: a run has it on record at once.
+                yield index, scored
+        finally:
+            self._cache.put(fresh)
 
 
 def key_of(identity: Mapping[str, str | None], requests: Sequence[ScoreRequest]) -> list[bytes]:

@@ -84,9 +84,10 @@ def limpide(
 ) -> Iterator[CommandLine]:
     line = CommandLine(capsys, monkeypatch)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("LIMPIDE_CACHE", str(tmp_path / "cache"))
     for name in ("LIMPIDE_MODEL", "LIMPIDE_THINK", "LIMPIDE_NUMERICS", "LIMPIDE_CONTEXT", "LIMPIDE_DEBUG"):
         monkeypatch.delenv(name, raising=False)
-    for module in ("ask", "opening", "repl", "bench", "eval"):
+    for module in ("ask", "opening", "repl", "bench", "eval", "harness"):
         monkeypatch.setattr(f"limpide.cli.{module}.open_model", line.open_model)
     yield line
     assert line.closed == len([choice for choice in line.opened if choice.reference != "nobody"])

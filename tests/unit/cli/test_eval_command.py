@@ -5,17 +5,15 @@ import math
 import os
 import pty
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from limpide.cli.progress import counting
-from limpide.cli.scores import scores_of
 from limpide.evals.run import Run
+from limpide.evals.statistics import mean_interval
 from limpide.evals.tasks import TASKS
-from sample_evidence import MANIFEST, RECORD
 
 if TYPE_CHECKING:
     from conftest import CommandLine
@@ -47,6 +45,8 @@ def test_a_run_and_its_scores(limpide: CommandLine, questions: Path, tmp_path: P
     rows = [line.split() for line in shown.out.splitlines()]
     assert rows[0][:2] == ["my", "1"]
     assert [row[:2] for row in rows[2:]] == [["right", "100.0%"], ["wrong", "0.0%"], ["all", "33.3%"]]
+    whole = mean_interval([1.0, 0.0, 0.0])
+    assert rows[-1][2:] == [f"{whole.low:.1%}", "–", f"{whole.high:.1%}", "3"]
     assert limpide("eval", "show", str(folder)).out == limpide("eval", "show", str(folder / "my")).out == shown.out
     assert limpide.opened[0].reference == "some-model"
 
@@ -57,11 +57,9 @@ def test_json_has_manifest_and_scores(limpide: CommandLine, questions: Path, tmp
     assert first == json.loads(limpide("eval", "show", str(tmp_path / "runs"), "--json").out)
     assert first["manifest"]["schema"] == "limpide.run/1"
     assert first["manifest"]["seed"] == 5
-    assert first["scores"]["all"] == {
-        "answers": 3,
-        "score": pytest.approx(1 / 3),
-        "standard_error": pytest.approx(1 / 3),
-    }
+    found, expected = first["scores"]["all"], mean_interval([1.0, 0.0, 0.0])
+    assert (found["answers"], found["items"], found["clusters"], found["confidence"]) == (3, 3, 3, 0.95)
+    assert (found["score"], found["low"], found["high"]) == (pytest.approx(1 / 3), expected.low, expected.high)
     assert first["scores"]["complete"] is True
 
 
@@ -149,17 +147,6 @@ def test_an_interrupt_says_how_to_go_on(
     assert limpide(*arguments).code == 2
     assert limpide(*arguments, "--resume").code == 0
     assert Run.read(tmp_path / "r" / "my").complete
-
-
-def test_standard_error_is_that_of_clusters() -> None:
-    def run(*scores: tuple[str, float]) -> Any:
-        records = [replace(RECORD, item=str(n), cluster=c, score=s) for n, (c, s) in enumerate(scores)]
-        return scores_of(Run(MANIFEST, tuple(records)))["all"]["standard_error"]
-
-    independent = run(("a", 1), ("b", 0), ("c", 1), ("d", 0))
-    assert independent == pytest.approx((1 / 3 / 4) ** 0.5)
-    assert run(("a", 1), ("b", 0), ("a", 1), ("b", 0)) == pytest.approx(0.5)  # two clusters that are all of one kind
-    assert run(("a", 1), ("a", 0)) is None
 
 
 def test_a_bar_where_somebody_watches(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,19 +13,18 @@ from pathlib import Path
 from typing import Any, cast
 
 from limpide import __version__
-from limpide.core.errors import ChatUnsupported, EngineStopped, InvalidParameter, LimpideError, ThinkingUnsupported
+from limpide.core.errors import ChatUnsupported, InvalidParameter, LimpideError
 from limpide.core.evidence import ItemRecord, RunManifest, sha256_of
 from limpide.core.ports import Answer, Backend, Scored
 from limpide.evals.grading import grade_choices, grade_passage
 from limpide.evals.run.asking import RunOptions, request_of
 from limpide.evals.run.folder import Run, RunFolder, newest
+from limpide.evals.run.scoring import HOPELESS, ScoreAll, Worked, cached, score_items
+from limpide.evals.score_cache import ScoreCache
 from limpide.evals.task import Grade, Item, Task
 
 Told = Callable[[int, int], None]
 """How many answers there are, of how many."""
-
-HOPELESS = (ChatUnsupported, ThinkingUnsupported, EngineStopped)
-"""Errors that every other item would meet as well: they end the run, which can be resumed."""
 
 
 def evaluate(
@@ -36,24 +35,30 @@ def evaluate(
     *,
     resume: bool = False,
     told: Told = lambda done, total: None,
+    worked: Worked = lambda work, known: None,
+    cache: ScoreCache | None = None,
 ) -> Run:
     """Run a task. With a folder, every record is in it as soon as it is made; `resume` goes on with what is there.
+
+    What is scored by likelihood is scored all together; `cache` keeps these scores for other runs, and `worked` is told
+    what they take.
 
     An item that can't be answered has a record of its error, and is asked again on resuming. Interrupts and errors that
     would meet every item come through; the folder is then as good as before.
 
     Raises UnknownTask, InvalidDataset, InvalidParameter, ChatUnsupported, ThinkingUnsupported, RunInUse, RunMismatch,
-    CorruptRun, DiskFull, EngineStopped.
+    CorruptRun, DiskFull, EngineStopped, EndpointFailed, EndpointRefused.
     """
     items = task.items(options.task)
     _check(backend, task, items, options)
     manifest = manifest_of(backend, task, items, options)
+    asking = _Asking(backend, task, options, told, worked, cached(backend, cache))
     if folder is None:
-        records = tuple(_answers(_Asking(backend, task, options, told), items, done=()))
+        records = tuple(_answers(asking, items, done=()))
         return Run(manifest, records)
     with RunFolder(folder, manifest, resume=resume) as kept:
         made = list(kept.records)
-        for record in _answers(_Asking(backend, task, options, told), items, kept.records):
+        for record in _answers(asking, items, kept.records):
             kept.append(record)
             made.append(record)
         return Run(kept.manifest, newest(iter(made)))
@@ -118,6 +123,8 @@ class _Asking:
     task: Task
     options: RunOptions
     told: Told
+    worked: Worked
+    score_all: ScoreAll
 
 
 def _answers(asking: _Asking, items: Sequence[Item], done: Sequence[ItemRecord]) -> Iterator[ItemRecord]:
@@ -157,25 +164,15 @@ def _graded(task: Task, item: Item, repeat: int, answer: Answer | LimpideError) 
 
 
 def _score(asking: _Asking, items: Sequence[Item]) -> Any:
-    for item, scored in _scores(asking.backend, items):
-        if isinstance(scored, HOPELESS):
-            raise scored
-        if isinstance(scored, LimpideError):
-            yield _failed(item, 0, scored)
-        elif item.kind == "choices":
-            grade = grade_choices(item, scored)
-            yield _scored(item, grade, item.choices[grade.detail["chosen"]], scored)
-        else:
-            yield _scored(item, grade_passage(item, scored[0]), "", scored)
-
-
-def _scores(backend: Backend, items: Sequence[Item]) -> Iterator[tuple[Item, list[Scored] | LimpideError]]:
-    """Scores of each item's continuations, in any order of the items."""
-    for item in items:
-        try:
-            yield item, backend.score(item.context, item.choices or (item.text,))
-        except LimpideError as error:
-            yield item, error
+    with closing(cast("Any", score_items(asking.score_all, items, asking.worked))) as scores:
+        for item, scored in scores:
+            if isinstance(scored, LimpideError):
+                yield _failed(item, 0, scored)
+            elif item.kind == "choices":
+                grade = grade_choices(item, scored)
+                yield _scored(item, grade, item.choices[grade.detail["chosen"]], scored)
+            else:
+                yield _scored(item, grade_passage(item, scored[0]), "", scored)
 
 
 def _answered(item: Item, repeat: int, answer: Answer, grade: Grade) -> ItemRecord:

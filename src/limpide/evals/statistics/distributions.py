@@ -1,4 +1,4 @@
-"""Quantiles and tail areas, from SciPy: imported late, as it is an extra (`pip install 'limpide[eval]'`)."""
+"""Quantiles and tail areas, from SciPy: imported late, so that only those wait for it who need it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def scipy_part(name: str) -> Any:
         return import_module(f"scipy.{name}")
     except ImportError:
         raise InvalidParameter(
-            "statistics", "computed", "SciPy, which is not installed", hint="pip install 'limpide[eval]'"
+            "statistics", "computed", "SciPy, which is not installed", hint="pip install scipy"
         ) from None
 
 
