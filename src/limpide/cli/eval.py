@@ -22,6 +22,7 @@ from limpide.cli.options import (
     given,
 )
 from limpide.cli.progress import counting
+from limpide.cli.report import report
 from limpide.cli.running import PanelCommand
 from limpide.cli.scores import print_scores, scores_of
 from limpide.cli.tables import print_table
@@ -56,6 +57,7 @@ Examples:
   limpide eval smollm2-135m --task choices --limit 40
   limpide eval smollm2-135m --task instructions --think low -o runs/smollm2
   limpide eval show runs/smollm2
+  limpide eval report runs/smollm2 -o report.html
 """
 
 
@@ -181,6 +183,9 @@ def show(
             sys.stdout.write(to_json({"manifest": found.manifest.as_dict(), "scores": scores_of(found)}) + "\n")
         else:
             print_scores(found)
+
+
+app.command("report", cls=PanelCommand)(report)
 
 
 def _list() -> None:
