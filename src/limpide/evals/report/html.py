@@ -28,7 +28,12 @@ def as_html(data: Mapping[str, Any], *, items: int = SHOWN) -> str:
         environment.filters[function.__name__] = function
     environment.filters.update(probability=text.probability, visible=visible, answer=answer)
     environment.globals.update(
-        strip=svg.strip, axis_of=svg.axis_of, token_chart=token_chart, cost_chart=cost_chart, differences=differences
+        strip=svg.strip,
+        axis_of=svg.axis_of,
+        token_chart=token_chart,
+        cost_chart=cost_chart,
+        differences=differences,
+        letters=LETTERS,
     )
     return environment.get_template("report.html.jinja").render(report=data, shown=items)
 
@@ -67,52 +72,41 @@ def differences(task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def token_chart(data: Mapping[str, Any], task: str) -> Markup | None:
-    """Accuracy against tokens written per item, for each model with several budgets; None if there is none."""
-    series = [
-        (
-            curve["model"],
-            [
-                _point(point["tokens"]["mean"], point["score"], f"{point['budget']:,}")
-                for point in sorted(curve["points"], key=lambda each: each["tokens"]["mean"])
-            ],
-        )
-        for curve in data["curves"]
-        if curve["task"] == task
-    ]
-    if not series:
+    """Score against tokens written per item, for each model with several budgets; None if there is none.
+
+    Points are labelled by their budget; with several models, by the model's letter too.
+    """
+    curves = [curve for curve in data["curves"] if curve["task"] == task]
+    if not curves:
         return None
-    if len(series) > 1:
-        series = [(name, [_named(point, name) for point in row]) for name, row in series]
+    series = []
+    for letter, curve in zip(LETTERS, curves, strict=False):
+        before = f"{letter} " if len(curves) > 1 else ""
+        points = sorted(curve["points"], key=lambda each: float(each["tokens"]["mean"]))
+        series.append([_point(each["tokens"]["mean"], each["score"], f"{before}{each['budget']:,}") for each in points])
     return svg.chart(series, "tokens written per item", f"{task}: score against tokens; the numbers are in the table")
 
 
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
 def cost_chart(data: Mapping[str, Any], task: str) -> Markup | None:
-    """Accuracy against the cost of an item, where two runs or more have a price."""
+    """Score against the cost of an item, where two runs or more have a price. Points are labelled by run number."""
     runs = [
         run for run in data["runs"] if run["task"] == task and run["cost"] and run["score"] and run["score"]["bounded"]
     ]
     if len(runs) < 2:
         return None
     by_model: dict[str, list[svg.Point]] = {}
-    for run in sorted(runs, key=lambda each: each["cost"]["per_item"]["mean"]):
-        point = _point(1000 * run["cost"]["per_item"]["mean"], run["score"], run["name"])
+    for run in sorted(runs, key=lambda each: float(each["cost"]["per_item"]["mean"])):
+        point = _point(1000 * run["cost"]["per_item"]["mean"], run["score"], str(run["number"]))
         by_model.setdefault(run["model"], []).append(point)
-    across = f"{data['currency']} per 1,000 items"
-    return svg.chart(list(by_model.items()), across, f"{task}: score against cost; the numbers are in the table")
+    across = f"{text.HIDDEN.sub('', data['currency'])[:12]} per 1,000 items"
+    return svg.chart(list(by_model.values()), across, f"{task}: score against cost; the numbers are in the table")
 
 
 def _point(x: float, score: Mapping[str, Any], label: str) -> svg.Point:
-    return svg.Point(x, score["mean"], score["low"], score["high"], _short(label))
-
-
-def _named(point: svg.Point, name: str) -> svg.Point:
-    return svg.Point(point.x, point.y, point.low, point.high, _short(f"{name}, {point.label}"))
-
-
-def _short(label: str, room: int = 34) -> str:
-    """A label within a drawing, which can't wrap; what can't be seen is not needed there."""
-    label = text.HIDDEN.sub("", label)
-    return label if len(label) <= room else label[: room - 1] + "…"
+    return svg.Point(x, score["mean"], score["low"], score["high"], label)
 
 
 def _template(name: str) -> str:

@@ -60,19 +60,24 @@ def axis_of(values: Sequence[float | None], *, around_zero: bool = False, shares
     """An axis that holds these values: 0 to 1 for shares; for differences the same room on both sides of zero."""
     known = [value for value in values if value is not None]
     if around_zero:
-        room = 1.1 * max([abs(value) for value in known], default=0.0) or 1.0
+        room = 1.1 * max(map(abs, known), default=0.0) or 1.0
         return Axis(-room, room, 0.0)
-    return Axis(0.0, 1.0) if shares else Axis(0.0, 1.1 * max(known, default=0.0) or 1.0)
+    if shares or not known:
+        return Axis(0.0, 1.0)
+    room = 0.1 * (max(known) - min(known)) or 0.1
+    return Axis(max(0.0, min(known) - room), max(known) + room)
 
 
 HEIGHT, TOP, BOTTOM = 260, 14, 44
 LEFT, WIDTH = 12.0, 83.0
 
 
-def chart(series: Sequence[tuple[str, Sequence[Point]]], across: str, summary: str) -> Markup:
-    """Scores upward from 0 to 100 %, costs to the right; the points of a series are joined. At most six series differ
-    by colour; each point also has its label, so that colour isn't needed."""
-    points = [point for _, row in series for point in row]
+def chart(series: Sequence[Sequence[Point]], across: str, summary: str) -> Markup:
+    """Scores upward from 0 to 100 %, costs to the right; the points of a series are joined.
+
+    Six series differ by colour; every point has its label, so that colour isn't needed.
+    """
+    points = [point for row in series for point in row]
     ticks = nice_ticks(max((point.x for point in points), default=1.0))
     axis = Axis(0.0, ticks[-1])
 
@@ -90,7 +95,7 @@ def chart(series: Sequence[tuple[str, Sequence[Point]]], across: str, summary: s
         parts.append(f'<text x="{x(tick)}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{tick:,g}</text>')
     middle = f"{LEFT + WIDTH / 2}%"
     parts.append(f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(across)}</text>')
-    for number, (_, row) in enumerate(series):
+    for number, row in enumerate(series):
         parts.append(f'<g class="series-{number % 6}">')
         parts += [
             f'<line class="joined" x1="{x(a.x)}" y1="{y(a.y)}" x2="{x(b.x)}" y2="{y(b.y)}"/>' for a, b in pairwise(row)

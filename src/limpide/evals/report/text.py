@@ -8,6 +8,8 @@ from typing import Any
 MOST_CHARACTERS = 4000
 """Of one answer that a page shows; the rest is told by its length."""
 
+PERCENT = "\u00a0%"
+
 # What would reorder or hide text: bidi controls and marks, controls that are no white space, tags. Joiners stay, since
 # scripts and emoji need them. Lone surrogates can't be written to a file.
 HIDDEN = re.compile(
@@ -30,7 +32,7 @@ def level(value: float | None, unit: str) -> str:
     """A score: 61.3 %, or bits per byte as they are."""
     if value is None:
         return "–"
-    return f"{100 * value:.1f} %" if _is_share(unit) else f"{abs(value):.3f}"
+    return f"{100 * value:.1f}{PERCENT}" if _is_share(unit) else f"{abs(value):.3f}"
 
 
 def step(value: float | None, unit: str) -> str:
@@ -45,7 +47,7 @@ def interval(found: dict[str, Any], unit: str) -> str:
     """Both ends of a score's interval."""
     if found["low"] is None or found["high"] is None:
         return "unknown: a single source"
-    return f"{level(found['low'], unit)} to {level(found['high'], unit)}"
+    return f"{level(found['low'], unit).removesuffix(PERCENT)} to {level(found['high'], unit)}"
 
 
 def step_interval(found: dict[str, Any], unit: str) -> str:
