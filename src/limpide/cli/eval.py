@@ -23,6 +23,7 @@ from limpide.cli.options import (
     given,
 )
 from limpide.cli.progress import counting
+from limpide.cli.report import report
 from limpide.cli.running import PanelCommand
 from limpide.cli.scores import print_scores, scores_of
 from limpide.cli.scoring import Works, check_parity, known_scores, prove_parity, say_parity
@@ -79,6 +80,7 @@ Examples:
   limpide eval smollm2-135m --task choices --limit 40
   limpide eval smollm2-135m --task instructions --think low -o runs/smollm2
   limpide eval show runs/smollm2
+  limpide eval report runs/smollm2 -o report.html
 """
 
 
@@ -245,6 +247,9 @@ def show(
             _write_json(found, {})
         else:
             print_scores(found)
+
+
+app.command("report", cls=PanelCommand)(report)
 
 
 def _write_json(run: Run, more: dict[str, Any]) -> None:

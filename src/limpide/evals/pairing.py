@@ -62,8 +62,8 @@ class Pairing:
 def pair(a: Run, b: Run) -> Pairing:
     """Match two runs by item ids. Raises NotComparable if they didn't ask the same, or share no item."""
     _check(a.manifest, b.manifest)
-    sides_a, why_a, asked_a = _sides(a)
-    sides_b, why_b, asked_b = _sides(b)
+    sides_a, why_a, asked_a = sides_of(a)
+    sides_b, why_b, asked_b = sides_of(b)
     for item in asked_a.keys() & asked_b.keys():
         if asked_a[item].prompt_sha256 != asked_b[item].prompt_sha256 or asked_a[item].cluster != asked_b[item].cluster:
             raise NotComparable(
@@ -120,7 +120,7 @@ def _check(a: RunManifest, b: RunManifest) -> None:
         )
 
 
-def _sides(run: Run) -> tuple[dict[str, Side], dict[str, str], dict[str, ItemRecord]]:
+def sides_of(run: Run) -> tuple[dict[str, Side], dict[str, str], dict[str, ItemRecord]]:
     """What was answered in full; why the others were not; and a record of each item that was asked."""
     by_item: dict[str, list[ItemRecord]] = {}
     for record in run.records:

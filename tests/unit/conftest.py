@@ -1,0 +1,36 @@
+"""What tests of several parts share: one real browser. Without Chromium and its driver, what needs it is skipped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+def _found(*names: str) -> str | None:
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One browser for all tests; each has an origin of its own, as its server has a port of its own."""
+    browser, control = _found("chromium", "chromium-browser", "google-chrome"), _found("chromedriver")
+    if not browser or not control:
+        pytest.skip("Chromium or its driver is not installed (Debian: apt install chromium chromium-driver)")
+    webdriver = pytest.importorskip("selenium.webdriver", reason="tests of pages need selenium")
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    profile = tmp_path_factory.mktemp("profile")
+    switches = ["--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--lang=en", f"--user-data-dir={profile}"]
+    if os.geteuid() == 0:
+        switches.append("--no-sandbox")  # it refuses to run with it as root
+    for switch in [*switches, "--window-size=1200,900"]:
+        options.add_argument(switch)
+    options.add_experimental_option("prefs", {"intl.accept_languages": "en"})
+    running = webdriver.Chrome(options, webdriver.ChromeService(control))
+    yield running
+    running.quit()
