@@ -1,9 +1,9 @@
 """The evidence beside a card: facts of the model, run folders, a speed measurement; all as files that have hashes.
 
-    evidence/model.json
-    evidence/bench.json               if speed was measured
-    evidence/runs/NAME/manifest.json
-    evidence/runs/NAME/items.jsonl
+evidence/model.json
+evidence/bench.json               if speed was measured
+evidence/runs/NAME/manifest.json
+evidence/runs/NAME/items.jsonl
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class ModelFacts:
     hidden: int | None
     vocabulary: int | None
     experts: int | None
-    parameters: int
+    parameters: int | None
     context: int | None
     formats: tuple[StoredFormat, ...]
     """Largest first."""

@@ -26,7 +26,9 @@ def front_matter(card: dict[str, Any]) -> str:
 
 def eval_results(card: dict[str, Any]) -> dict[str, str]:
     """File name → content, one for each run."""
-    return {f"{EVAL_RESULTS}/{run['evidence']['folder'].rpartition('/')[2]}.yaml": _file(run) for run in _answered(card)}
+    return {
+        f"{EVAL_RESULTS}/{run['evidence']['folder'].rpartition('/')[2]}.yaml": _file(run) for run in _answered(card)
+    }
 
 
 def _answered(card: dict[str, Any]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -36,8 +36,12 @@ def verify(card: Path) -> list[Finding]:
         made = forms(evidence)
     except (CorruptRun, InvalidParameter, NotComparable, NotFound) as error:
         return [*findings, Finding("evidence", f"can't be read, so that no number could be computed again: {error}")]
-    for name, text in made.items():
-        findings += _form(card, name, text)
+    return [*findings, *compare_forms(card, made)]
+
+
+def compare_forms(card: Path, made: Mapping[str, str]) -> list[Finding]:
+    """What is written in a card, against what was computed from its evidence: path below the card → text."""
+    findings = [finding for name, text in made.items() for finding in _form(card, name, text)]
     expected = {card / name for name in made}
     for folder in (EVAL_RESULTS, "lines"):
         unknown = (path for path in sorted((card / folder).rglob("*")) if path.is_file() and path not in expected)

@@ -1,4 +1,4 @@
-"""YAML as a card needs it: nested mappings and lists of quoted strings and numbers, and no feature that can surprise."""
+"""YAML as a card needs it: nested mappings and lists of quoted strings and numbers, and nothing that can surprise."""
 
 from __future__ import annotations
 

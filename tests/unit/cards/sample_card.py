@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from sample_evidence import MANIFEST, RECORD
-
 from limpide.cards import LicenceFacts, ModelFacts, StoredFormat, gather, write_card
 from limpide.core.evidence import ItemRecord, RunManifest
 from limpide.core.results import BenchResult, Measurement, to_json
+from sample_evidence import MANIFEST, RECORD
 
 FACTS = ModelFacts(
     name="smollm2-135m",
