@@ -19,6 +19,7 @@ from typing import Any, Self
 from limpide.cards.facts import ModelFacts
 from limpide.core.errors import CorruptRun, InvalidParameter, NotComparable, NotFound
 from limpide.core.results import BenchResult, to_json
+from limpide.core.strict import plain, read_record
 from limpide.evals.run import Run
 from limpide.evals.run.folder import ITEMS, MANIFEST
 
@@ -83,15 +84,12 @@ def gather(card: Path, facts: ModelFacts, runs: Sequence[Path], bench: Path | No
     if bench is not None:
         _check_weights(facts, str(bench), read_bench(bench).weights_sha256)
     folder.mkdir(parents=True)
-    (folder / MODEL).write_text(to_json(facts.as_dict()) + "\n", encoding="utf-8")
-    for number, (path, run) in enumerate(found, 1):
-        kept = folder / RUNS / f"{number:02}-{run.manifest.task.replace(':', '-').replace('/', '-')}"
-        kept.mkdir(parents=True)
-        for name in (MANIFEST, ITEMS):
-            shutil.copyfile(path / name, kept / name)
-    if bench is not None:
-        shutil.copyfile(bench, folder / BENCH)
-    return Evidence.read(card)
+    try:
+        _copy(folder, facts, found, bench)
+        return Evidence.read(card)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
 
 
 def evidence_files(card: Path) -> list[Path]:
@@ -103,7 +101,7 @@ def read_bench(path: Path) -> BenchResult:
     """What `limpide bench --json` wrote. Raises NotFound, CorruptRun."""
     data = _read_json(path)
     try:
-        result = BenchResult.from_dict(data)
+        result = read_record(BenchResult, plain(BenchResult.from_dict(data)))
         if result.as_dict() != data:
             raise InvalidParameter("bench", path.name, "means and deviations that follow from its samples")
     except (InvalidParameter, TypeError, AttributeError, ValueError, ArithmeticError) as error:
@@ -115,6 +113,17 @@ def sha256_of_file(path: Path) -> str:
     """In hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _copy(folder: Path, facts: ModelFacts, runs: Sequence[tuple[Path, Run]], bench: Path | None) -> None:
+    (folder / MODEL).write_text(to_json(facts.as_dict()) + "\n", encoding="utf-8")
+    for number, (path, run) in enumerate(runs, 1):
+        kept = folder / RUNS / f"{number:02}-{run.manifest.task.replace(':', '-').replace('/', '-')}"
+        kept.mkdir(parents=True)
+        for name in (MANIFEST, ITEMS):
+            shutil.copyfile(path / name, kept / name)
+    if bench is not None:
+        shutil.copyfile(bench, folder / BENCH)
 
 
 def _kept(path: Path) -> KeptRun:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -65,6 +65,13 @@ class ModelFacts:
         """Of all tensors."""
         return sum(each.bytes for each in self.formats)
 
+    def differences(self, other: ModelFacts) -> Iterator[tuple[str, Any, Any]]:
+        """Name, own value and other's of what the weights themselves say: not of names, and not of the catalog."""
+        for name in OF_THE_WEIGHTS:
+            mine, others = plain(getattr(self, name)), plain(getattr(other, name))
+            if mine != others:
+                yield name, mine, others
+
     def as_dict(self) -> dict[str, Any]:
         """Plain data, ready for JSON."""
         return {"schema": self.SCHEMA, **plain(self)}
@@ -75,3 +82,17 @@ class ModelFacts:
         if not isinstance(data, Mapping) or data.get("schema") != cls.SCHEMA:
             raise InvalidParameter("model", "something else", cls.SCHEMA)
         return read_record(cls, {name: value for name, value in data.items() if name != "schema"}, where="model")
+
+
+OF_THE_WEIGHTS = (
+    "weights_sha256",
+    "container",
+    "architecture",
+    "layers",
+    "hidden",
+    "vocabulary",
+    "experts",
+    "parameters",
+    "context",
+    "formats",
+)

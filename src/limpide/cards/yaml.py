@@ -40,5 +40,6 @@ def _scalar(value: Any) -> str:
     if isinstance(value, Mapping | Sequence) and not isinstance(value, str):
         return "{}" if isinstance(value, Mapping) else "[]"
     if isinstance(value, float):
-        return f"{value:.12f}".rstrip("0") if abs(value) < 1e-4 and value else repr(value)
+        digits, e, exponent = repr(value).partition("e")
+        return digits + (".0" if e and "." not in digits else "") + e + exponent  # 1e-06 would be a word
     return json.dumps(value, ensure_ascii=False).translate(_BARE)

@@ -20,7 +20,7 @@ def facts_of(reference: str, *, offline: bool, accept_licence: Sequence[str]) ->
 
     with watch() as progress:
         located = resolve(reference, offline=offline, accept_licences=accept_licence, progress=progress)
-    known = look_at(reference, offline=True)
+    known = look_at(str(located.path), offline=True)  # the file itself, not what the catalog says of it
     shape, entry = known.shape, located.entry
     with open_checkpoint(located.path) as checkpoint:
         config = checkpoint.config

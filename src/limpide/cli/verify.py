@@ -48,15 +48,23 @@ def verify(
       limpide verify cards/smollm2 --sample 0
       limpide verify cards/mine --model ./mine.gguf --sample 20 --seed 3
     """
-    from limpide.cards import Evidence
+    from limpide.cards import Evidence, Finding
     from limpide.cards import verify as verified
+    from limpide.cards.evidence import MODEL
     from limpide.cards.sampling import draw_sample
+    from limpide.cli.describing import facts_of
 
     folder = card.parent if card.is_file() else card
     findings = verified(folder)
     asked = 0
     if sample and not findings:  # of evidence that is not what it was, no sample needs to be taken
         evidence = Evidence.read(folder)
+        here = facts_of(model or evidence.facts.name, offline=offline, accept_licence=tuple(accept_licence or ()))
+        findings += [
+            Finding(f"{MODEL}: {name}", f"on record {was!r}; the weights say {now!r}")
+            for name, was, now in evidence.facts.differences(here)
+        ]
+    if sample and not findings:
         chosen = draw_sample(evidence, sample, seed)
         asked = sum(len(each.items) for each in chosen)
         for numerics in NumericsChoice:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from limpide.cards import Evidence, write_card
 from limpide.cli.running import run
 from limpide.cli.verify import EXIT_WRONG
 
@@ -84,6 +85,15 @@ def test_a_forgery_that_is_consistent_is_found_by_asking_again(
     capsys.readouterr()
     assert run(["verify", str(forged), "--sample", "15"]) == EXIT_WRONG
     assert "score: on record 1.0; the model now gives 0.0" in capsys.readouterr().out
+
+
+def test_a_forged_size_is_found_in_the_weights(card: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = json.loads((card / "evidence" / "model.json").read_text()) | {"parameters": 7_000_000_000}
+    (card / "evidence" / "model.json").write_text(json.dumps(facts))
+    write_card(card, Evidence.read(card))
+    assert run(["verify", str(card), "--sample", "0"]) == 0
+    assert run(["verify", str(card)]) == EXIT_WRONG
+    assert "parameters: on record 7000000000; the weights say 134515008" in capsys.readouterr().out
 
 
 def test_what_is_no_card_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,7 +53,7 @@ def blocks(found: dict[str, Any]) -> list[Block]:
             ),
         ),
         Paragraph(
-            f"Measured {found['measured_at']} with {found['threads']} threads, numerics {found['numerics']}: {machine}. "
+            f"Measured {found['measured_at']}, {found['threads']} threads, numerics {found['numerics']}: {machine}. "
             "What was run once has no interval."
         ),
     ]
