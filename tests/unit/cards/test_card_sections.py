@@ -120,7 +120,7 @@ PLAIN = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(PLAIN)
 def test_yaml_comes_back_as_it_was(data: Any) -> None:
     assert yaml.safe_load(to_yaml(data)) == data
