@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from limpide.core.errors import CorruptRun
 from limpide.core.evidence import ItemRecord
 from limpide.evals.statistics import averaged, mean_interval
 
@@ -51,4 +52,7 @@ def is_passage(record: ItemRecord) -> bool:
 
 
 def _bits_per_byte(record: ItemRecord) -> float:
-    return float(record.score or 0.0) / math.log(2) / max(1, int(record.detail["bytes"]))
+    size = record.detail["bytes"]
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+        raise CorruptRun(f"the record of {record.item} has {size!r} bytes", expected="a whole number from 1")
+    return float(record.score or 0.0) / math.log(2) / size

@@ -104,6 +104,7 @@ def read_bench(path: Path) -> BenchResult:
         result = read_record(BenchResult, plain(BenchResult.from_dict(data)))
         if result.as_dict() != data:
             raise InvalidParameter("bench", path.name, "means and deviations that follow from its samples")
+        to_json(result)  # refuses what is not finite
     except (InvalidParameter, TypeError, AttributeError, ValueError, ArithmeticError) as error:
         raise CorruptRun(f"{path} is no measurement of speed: {error}", expected=BenchResult.SCHEMA) from error
     return result
@@ -166,6 +167,10 @@ def _read_json(path: Path) -> Any:
     if len(data) > MAX_BYTES:
         raise CorruptRun(f"{path} is too large", expected=f"at most {MAX_BYTES} bytes")
     try:
-        return json.loads(data)
+        return json.loads(data, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise CorruptRun(f"{path} is no JSON: {error}") from error
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")

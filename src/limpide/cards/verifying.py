@@ -15,6 +15,8 @@ from limpide.cards.metadata import EVAL_RESULTS
 from limpide.core.errors import CorruptRun, InvalidParameter, NotComparable, NotFound
 
 MAX_FORM_BYTES = 64 << 20
+UNREADABLE = (CorruptRun, InvalidParameter, NotComparable, NotFound, ArithmeticError, ValueError)
+"""What evidence that was tampered with can end in: the last two are numbers beyond all measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ def verify(card: Path) -> list[Finding]:
     try:
         evidence = Evidence.read(card)
         made = forms(evidence)
-    except (CorruptRun, InvalidParameter, NotComparable, NotFound) as error:
+    except UNREADABLE as error:
         return [*findings, Finding("evidence", f"can't be read, so that no number could be computed again: {error}")]
     return [*findings, *compare_forms(card, made)]
 

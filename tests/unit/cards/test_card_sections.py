@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_card import BENCH, FACTS, make_card, record, write_run
 
-from limpide.cards import Evidence, gather, write_card
+from limpide.cards import Evidence, gather, verify, write_card
 from limpide.cards.sampling import draw_sample
 from limpide.cards.yaml import to_yaml
 from limpide.core.errors import CorruptRun, NotComparable
@@ -89,12 +90,42 @@ def test_evidence_of_other_weights_is_refused_and_leaves_nothing(what: str, tmp_
     assert not (tmp_path / "card").exists()
 
 
-@pytest.mark.parametrize("change", [{"prompt_samples": ["a"]}, {"generation_tokens_per_second": 1e6}, {"machine": 3}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompt_samples": ["a"]},
+        {"generation_tokens_per_second": 1e6},
+        {"machine": 3},
+        {"threads": 2.5},
+        {"load_seconds": 10**400},
+        {"more": 1},
+        {"read_bandwidth": 0},
+    ],
+)
 def test_a_measurement_that_was_edited_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
     bench = tmp_path / "bench.json"
     bench.write_text(json.dumps(BENCH.as_dict() | change))
     with pytest.raises(CorruptRun, match="no measurement of speed"):
         gather(tmp_path / "card", FACTS, [], bench)
+
+
+def passage(number: int, size: Any) -> Any:
+    return replace(record(number, 80.0 + number), finish=None, detail={"tokens": 40, "bytes": size})
+
+
+def test_passages_are_in_bits_per_byte(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", MANIFEST, [passage(n, 100) for n in range(3)])
+    write_card(tmp_path / "card", gather(tmp_path / "card", FACTS, [run]))
+    [found] = section(tmp_path / "card", "evaluation")["runs"]
+    assert found["all"]["unit"] == "bits per byte"
+    assert found["all"]["value"] == pytest.approx(81 / math.log(2) / 100, rel=1e-5)
+
+
+@pytest.mark.parametrize("size", [0, -1, "many", True, 1.5])
+def test_a_passage_of_no_size_is_a_finding(size: Any, tmp_path: Path) -> None:
+    card = make_card(tmp_path, tmp_path / "card")
+    (card / "evidence/runs/01-instructions/items.jsonl").write_text(to_json(passage(0, size).as_dict()) + "\n")
+    assert any("bytes" in finding.what for finding in verify(card) if finding.where == "evidence")
 
 
 def test_a_run_that_was_cut_off_leaves_no_half_card(tmp_path: Path) -> None:
