@@ -19,8 +19,8 @@ from limpide.evals.run.runner import manifest_of
 from limpide.evals.task import Grade, Item, Task, TaskOptions
 from limpide.evals.tasks import TASKS, find_task
 
-OF_NO_MATTER = ("backend.engine", "context", "versions", "machine")
-"""Fields of a manifest that may be others here: the answers have to be the same nevertheless."""
+OF_NO_MATTER = frozenset({"model", "backend.engine", "context", "versions", "machine"})
+"""What may be other here, though the answers may not: a name, for one, where the weights have the same hash."""
 COMPARED = ("prompt_sha256", "answer", "thinking", "tool_calls", "finish", "score", "thinking_tokens", "answer_tokens")
 """Fields of a record that have to be the same. Times and cached tokens depend on what else is computed."""
 
@@ -64,7 +64,9 @@ def ask_again(backend: Backend, chosen: Chosen) -> list[Finding]:
         now = manifest_of(backend, task, items, options)
     except (LimpideError, TypeError, ValueError) as error:
         return [Finding(place, f"can't be asked again: {error}")]
-    differing = [each for each in manifest.differences(now) if not each[0].startswith(OF_NO_MATTER)]
+    differing = [
+        each for each in manifest.differences(now) if OF_NO_MATTER.isdisjoint((each[0], each[0].partition(".")[0]))
+    ]
     if differing:
         return [Finding(f"{place}: {name}", f"on record {was!r}, here {here!r}") for name, was, here in differing]
     wanted = [item for item in items if item.id in chosen.items]

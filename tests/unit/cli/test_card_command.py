@@ -63,6 +63,15 @@ def test_a_good_card_is_good_and_the_model_says_the_same(card: Path, capsys: pyt
     assert "15 items asked again: the same answers" in capsys.readouterr().out
 
 
+def test_the_same_weights_by_another_name_say_the_same(card: Path, smollm2_path: Path) -> None:
+    assert run(["verify", str(card / "card.json"), "--model", str(smollm2_path), "--sample", "2"]) == 0
+
+
+def test_other_weights_are_named(card: Path, gemma3_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", str(card), "--model", str(gemma3_path)]) == EXIT_WRONG
+    assert "weights_sha256: on record 'b179c9523d0e" in capsys.readouterr().out
+
+
 def test_one_changed_digit_is_found(card: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = card / "README.md"
     path.write_text(re.sub(r"134,515,008", "134,515,009", path.read_text(), count=1))

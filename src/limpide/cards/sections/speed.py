@@ -27,13 +27,21 @@ def data(evidence: Evidence) -> dict[str, Any] | None:
         "load_seconds": rounded(bench.load_seconds),
         "peak_rss_bytes": bench.peak_rss_bytes,
         "model_rss_bytes": bench.model_rss_bytes,
-        "machine": {str(name): str(value) for name, value in bench.machine.items()},
+        "machine": {name.replace("_", " "): _written(value) for name, value in bench.machine.items()},
         "measured_at": bench.measured_at,
     }
 
 
 def _speed(measured: Measurement) -> dict[str, Any]:
-    return {**estimate(measured.samples, None, bounded=False), "unit": "tokens/s"}
+    found = estimate(measured.samples, None, bounded=False)
+    low = found["low"]
+    return {**found, "low": None if low is None else max(0.0, low), "unit": "tokens/s"}
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value))
+    return f"{value:,.0f}" if isinstance(value, int | float) else str(value)
 
 
 def blocks(found: dict[str, Any]) -> list[Block]:
@@ -53,7 +61,7 @@ def blocks(found: dict[str, Any]) -> list[Block]:
             ),
         ),
         Paragraph(
-            f"Measured {found['measured_at']}, {found['threads']} threads, numerics {found['numerics']}: {machine}. "
+            f"Measured {found['measured_at']}, threads: {found['threads']}, numerics: {found['numerics']}; {machine}. "
             "What was run once has no interval."
         ),
     ]
