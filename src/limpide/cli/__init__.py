@@ -18,6 +18,8 @@ COMMANDS: dict[str, str] = {
     "bench": "Measure speed and memory, and how close they are to the machine's limit.",
     "eval": "Measure what a model can do, on tasks or on questions of your own.",
     "compare": "Compare two models on the same items: not worse, worse, or undecided.",
+    "card": "Make a model card whose every number follows from runs.",
+    "verify": "Check a card: compute its numbers again, and ask the model again.",
     "serve": "Serve models over HTTP, in the form of OpenAI's API.",
     "keys": "Make, list and revoke the keys of the server.",
     "launch": "Point well-known clients and coding agents at this server.",
