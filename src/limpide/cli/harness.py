@@ -27,8 +27,8 @@ def run_harness(
     lm-eval fetches a task's data from the network unless it is in its cache; `choice.offline` forbids that.
     Raises InvalidParameter if lm-eval isn't installed or doesn't know a task, OfflineError, DownloadFailed.
     """
+    from limpide.core.places import offline_requested
     from limpide.evals import lm_eval_model
-    from limpide.hub.places import offline_requested
 
     offline = choice.offline or offline_requested()
     if offline:

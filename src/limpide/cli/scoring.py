@@ -24,8 +24,8 @@ def known_scores(*, used: bool = True) -> Iterator[ScoreCache | None]:
     if not used:
         yield None
         return
+    from limpide.core.places import cache_dir
     from limpide.evals.score_cache import ScoreCache
-    from limpide.hub.places import cache_dir
 
     cache = ScoreCache(cache_dir() / FILE)
     try:
