@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from limpide.cli.terminal import note
-from limpide.core.results import to_json
 
 
 def report(
@@ -42,13 +41,13 @@ def report(
       limpide eval report runs/mine --prices prices.toml --markdown report.md
     """
     from limpide.evals.prices import Prices
-    from limpide.evals.report import as_html, as_markdown, find_sources, report_data
+    from limpide.evals.report import as_html, as_json, as_markdown, find_sources, report_data
 
     data = report_data(find_sources(runs), Prices.read(prices) if prices else None)
     if output is not None:
         _write(output, as_html(data, items=items))
     if json is not None:
-        _write(json, to_json(data) + "\n")
+        _write(json, as_json(data) + "\n")
     if markdown is not None:
         _write(markdown, as_markdown(data))
     if output is json is markdown is None:

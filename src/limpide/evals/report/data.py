@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from limpide.core.errors import InvalidParameter
@@ -45,12 +46,17 @@ def report_data(sources: Sequence[Source], prices: Prices | None = None) -> dict
     }
 
 
+def as_json(data: Mapping[str, Any]) -> str:
+    """The numbers as JSON in ASCII, which holds any text of a model: half of a surrogate pair too."""
+    return json.dumps(data, allow_nan=False)
+
+
 def _run(number: int, source: Source, prices: Prices | None) -> dict[str, Any]:
     run, manifest = source.run, source.run.manifest
     sides, why, asked = sides_of(run)
     passages = bool(asked) and all(record.detail.keys() == {"tokens", "bytes"} for record in asked.values())
     sign = -1 if passages else 1
-    names = list(dict.fromkeys(asked[item].slice for item in sides))
+    names = sorted({asked[item].slice for item in sides})
 
     def estimate(items: Sequence[str], what: str = "score", *, bounded: bool = False) -> dict[str, Any] | None:
         if not items:

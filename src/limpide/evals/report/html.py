@@ -84,7 +84,7 @@ def token_chart(data: Mapping[str, Any], task: str) -> Markup | None:
         before = f"{letter} " if len(curves) > 1 else ""
         points = sorted(curve["points"], key=lambda each: float(each["tokens"]["mean"]))
         series.append([_point(each["tokens"]["mean"], each["score"], f"{before}{each['budget']:,}") for each in points])
-    return svg.chart(series, "tokens written per item", f"{task}: score against tokens; the numbers are in the table")
+    return svg.chart(series, "tokens written per item", _summary(task, "tokens"))
 
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -102,7 +102,12 @@ def cost_chart(data: Mapping[str, Any], task: str) -> Markup | None:
         point = _point(1000 * run["cost"]["per_item"]["mean"], run["score"], str(run["number"]))
         by_model.setdefault(run["model"], []).append(point)
     across = f"{text.HIDDEN.sub('', data['currency'])[:12]} per 1,000 items"
-    return svg.chart(list(by_model.values()), across, f"{task}: score against cost; the numbers are in the table")
+    return svg.chart(list(by_model.values()), across, _summary(task, "cost"))
+
+
+def _summary(task: str, across: str) -> str:
+    """What a screen reader says of a chart."""
+    return f"{text.HIDDEN.sub('', task)}: score against {across}; the numbers are in the table"
 
 
 def _point(x: float, score: Mapping[str, Any], label: str) -> svg.Point:

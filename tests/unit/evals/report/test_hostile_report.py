@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from run_folders import MANIFEST, NEW, record, write
 
 from limpide.evals.prices import Price, Prices
-from limpide.evals.report import as_html, as_markdown, find_sources, report_data
+from limpide.evals.report import as_html, as_json, as_markdown, find_sources, report_data
 from limpide.evals.report.html import visible
 from limpide.evals.report.markdown import plain_text
 from limpide.evals.report.text import MOST_CHARACTERS
@@ -70,7 +71,7 @@ def hostile(folder: Path) -> list[Path]:
 
 
 def test_markup_stays_text(tmp_path: Path) -> None:
-    prices = Prices(NASTY, {name: Price(1.0, 1.0, 1.0) for name in (NASTY, NASTY + "2")})
+    prices = Prices("<img src=x>", {name: Price(1.0, 1.0, 1.0) for name in (NASTY, NASTY + "2")})
     page = as_html(report_data(find_sources(hostile(tmp_path)), prices))
     read = Reader(page)
     assert read.tags <= HARMLESS
@@ -96,6 +97,23 @@ def test_what_reorders_or_hides_text_is_shown() -> None:
     assert not set("\u202e\u2066\u200b\x1b\x00\ud800\U000e0041") & set(shown)
     assert visible("👩‍🔬 e\u0301 مرحبا") == "👩‍🔬 e\u0301 مرحبا"
     shown.encode()
+    assert visible("<b>\u202e<i>") == '&lt;b&gt;<span class="hidden-character">U+202E</span>&lt;i&gt;'
+
+
+def test_lone_surrogates_can_be_written(tmp_path: Path) -> None:
+    bad = "x\ud800"
+    manifests = [replace(each, model=f"{each.model}{bad}", task=bad) for each in (MANIFEST, NEW)]
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder, manifest, score in zip(folders, manifests, (0.0, 1.0), strict=True):
+        write(folder, MANIFEST, [])
+        (folder / "manifest.json").write_text(json.dumps({**manifest.as_dict(), "items": 4}))
+        records = [record(n, score, slice=bad, answer=bad) for n in range(4)]
+        (folder / "items.jsonl").write_text("".join(json.dumps(each.as_dict()) + "\n" for each in records))
+    prices = Prices(bad, {each.model: Price(1.0, 1.0, 1.0) for each in manifests})
+    data = report_data(find_sources(folders), prices)
+    assert "U+D800" in as_html(data).encode().decode()
+    assert "U+D800" in as_markdown(data).replace("&#", "").encode().decode()
+    assert json.loads(as_json(data).encode())["tasks"] == [bad]
 
 
 def test_a_gigantic_answer_is_cut_and_says_by_how_much(tmp_path: Path) -> None:
