@@ -10,15 +10,18 @@ import typer
 
 from limpide.cli.opening import Choice, open_model
 from limpide.cli.options import (
+    SAMPLING,
     LicenceOption,
     NumericsChoice,
     NumericsOption,
     OfflineOption,
     ThinkOption,
     ThreadsOption,
+    given,
 )
 from limpide.cli.progress import counting
 from limpide.cli.running import PanelCommand
+from limpide.cli.scoring import known_scores
 from limpide.core.errors import InvalidParameter, NotComparable
 from limpide.core.results import to_json
 
@@ -47,6 +50,8 @@ def compare(
         typer.Option("--margin", metavar="SHARE", help="What B may lose: 0.03 is three points. Fix it beforehand."),
     ] = None,
     limit: Annotated[int | None, typer.Option(metavar="N", help="So many items.")] = None,
+    shots: Annotated[int | None, typer.Option(metavar="N", help="Solved examples before the question.")] = None,
+    repeats: Annotated[int, typer.Option(metavar="N", help="Answers to each item, at a temperature above 0.")] = 1,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the items and answers, and of the test.")] = 0,
     think: ThinkOption = "off",
     file: Annotated[Path | None, typer.Option("--file", metavar="PATH", help="Your own questions.")] = None,
@@ -61,6 +66,12 @@ def compare(
     json: Annotated[
         bool, typer.Option("--json", help="One JSON object, with every item on which they differ.")
     ] = False,
+    at_once: Annotated[
+        int, typer.Option(min=1, max=64, metavar="N", help="Requests under way together, to an address.")
+    ] = 8,
+    temperature: Annotated[
+        float | None, typer.Option(help="0 takes the most likely token.", rich_help_panel=SAMPLING)
+    ] = None,
     numerics: NumericsOption = NumericsChoice.FAST,
     threads: ThreadsOption = None,
     offline: OfflineOption = False,
@@ -86,7 +97,9 @@ def compare(
         check_margin(margin)
     are_runs = [Path(side).is_dir() and _holds_runs(Path(side)) for side in (a, b)]
     if all(are_runs):
-        for name, value in (("limit", limit), ("file", file), ("output", output), ("resume", resume or None)):
+        unused = {"limit": limit, "shots": shots, "file": file, "output": output, "temperature": temperature}
+        unused |= {"repeats": repeats if repeats > 1 else None, "resume": resume or None}
+        for name, value in unused.items():
             if value is not None:
                 raise InvalidParameter(name, str(value), "nothing: two runs are compared as they are")
         pairings, promised = _runs(Path(a), Path(b), tuple(task or ()))
@@ -97,14 +110,21 @@ def compare(
             hint="limpide eval MODEL --task … -o FOLDER makes a run",
         )
     else:
+        from limpide.core.sampling import Sampling
         from limpide.core.thinking import Thinking
         from limpide.evals.run import RunOptions
         from limpide.evals.task import TaskOptions
 
-        options = RunOptions(TaskOptions(seed=seed, limit=limit, file=file), Thinking.parse(think))
+        options = RunOptions(
+            TaskOptions(seed=seed, limit=limit, shots=shots, file=file),
+            Thinking.parse(think),
+            Sampling(**given({"temperature": temperature})),
+            repeats,
+        )
+        licences = tuple(accept_licence or ())
         models = (
-            Choice(a, numerics, offline, tuple(accept_licence or ()), None, threads),
-            Choice(b, numerics, offline, tuple(accept_licence or ()), None, threads),
+            Choice(a, numerics, offline, licences, None, threads, at_once=at_once),
+            Choice(b, numerics, offline, licences, None, threads, at_once=at_once),
         )
         pairings, promised = _models(models, tuple(task or ()), options, margin, output, resume=resume)
     found = compared(pairings, margin=margin, registrations=promised, seed=seed)
@@ -193,9 +213,9 @@ def _evaluated(
     from limpide.evals.run import evaluate
 
     done = []
-    with open_model(model) as opened:
+    with open_model(model) as opened, known_scores() as cache:
         for each in tasks:
             with counting(f"{each.name}, {opened.backend.info.name}") as told:
                 kept = folder / each.name if folder else None
-                done.append(evaluate(opened.backend, each, options, kept, resume=resume, told=told))
+                done.append(evaluate(opened.backend, each, options, kept, resume=resume, told=told, cache=cache))
     return done

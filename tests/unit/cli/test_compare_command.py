@@ -163,3 +163,19 @@ def test_a_run_and_a_model_are_no_pair(models: Any, questions: Path, tmp_path: P
         "two runs are compared as they are" in models("compare", str(kept / "a"), str(kept / "b"), "--limit", "3").err
     )
     assert "no run of choices" in models("compare", str(kept / "a"), str(kept / "b"), "--task", "choices").err
+
+
+def test_repeats_shots_and_temperature_are_as_for_eval(models: Any, questions: Path, tmp_path: Path) -> None:
+    repeated = ("--limit", "4", "--temperature", "0.7", "--repeats", "3", "--at-once", "3", "-o", str(tmp_path / "r"))
+    assert models("compare", "good", "same", *asked(questions, *repeated)).code == 0
+    for side in ("a", "b"):
+        manifest = json.loads((tmp_path / "r" / side / "my" / "manifest.json").read_text())
+        assert (manifest["repeats"], manifest["sampling"]["temperature"]) == (3, 0.7)
+    assert [choice.at_once for choice in models.opened] == [3, 3]
+    few = ("--task", "choices", "--limit", "4", "--shots", "1", "-o", str(tmp_path / "c"))
+    assert models("compare", "good", "same", *few).code == 0
+    assert json.loads((tmp_path / "c" / "a" / "choices" / "manifest.json").read_text())["shots"] == 1
+    for words in (("--shots", "1"), ("--repeats", "2"), ("--temperature", "1")):
+        shown = models("compare", str(tmp_path / "r" / "a"), str(tmp_path / "r" / "b"), *words)
+        assert shown.code == 2
+        assert "two runs are compared as they are" in shown.err
