@@ -18,6 +18,7 @@ def answer(prompt: str) -> str:
     return "It is Paris." if "France" in prompt else "It is Rome." if "Italy" in prompt else "I don't know."
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # of what inspect_ai stands on
 def test_a_task_of_three_items(
     fake_host: Any, serve: Callable[..., httpx.Client], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
