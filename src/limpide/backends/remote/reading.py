@@ -207,7 +207,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    """Halves of characters, which JSON can name and no file can hold, are replaced."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else None
 
 
 def _number(value: Any) -> bool:

@@ -67,6 +67,14 @@ def test_a_stranger_without_counts_or_receipt() -> None:
     assert "does not say" in (end.receipt.parameters["temperature"].why or "")
 
 
+def test_half_a_character_can_be_written_to_a_file() -> None:
+    text, call, _ = read(
+        delta(content="a\ud800"), delta("stop", tool_calls=[{"function": {"name": "f", "arguments": "\udfff"}}])
+    )
+    assert text == TextDelta("a?")
+    assert call == ToolCallDelta(0, None, "f", "?")
+
+
 def test_counts_of_a_stranger() -> None:
     usage = {
         "prompt_tokens": 9,
