@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from queue import SimpleQueue
 
@@ -18,6 +19,9 @@ _ABOUT_US = frozenset({401, 402, 403, 404})
 _FAILURES_IN_A_ROW = 5
 """After so many the endpoint is taken to be gone."""
 
+_SECONDS_TO_HANG_UP = 2.0
+"""An endpoint that is silent for longer is left to its own."""
+
 
 def answer_all(ask: Ask, requests: Iterable[ChatRequest], at_once: int) -> Iterator[tuple[int, Result]]:
     """Number and answer of each request, in the order in which they end. Closing it gives up what runs.
@@ -29,7 +33,7 @@ def answer_all(ask: Ask, requests: Iterable[ChatRequest], at_once: int) -> Itera
     stop = threading.Event()
 
     def work() -> None:
-        while (task := waiting.get()) is not None:
+        while (task := waiting.get()) is not None and not stop.is_set():
             number, request = task
             try:
                 ended.put((number, ask(request, stop)))
@@ -58,6 +62,10 @@ def answer_all(ask: Ask, requests: Iterable[ChatRequest], at_once: int) -> Itera
         stop.set()
         for _ in workers:
             waiting.put(None)
+        # Whoever is still opening a connection would leave it open behind the client's back.
+        deadline = time.monotonic() + _SECONDS_TO_HANG_UP
+        for worker in workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
 
 
 def _checked(result: Result | BaseException, failures: int) -> Result:
