@@ -1,9 +1,10 @@
-"""What tests of several parts share: one real browser. Without Chromium and its driver, what needs it is skipped."""
+"""What tests of several parts share: one real browser, without which its tests are skipped, and tidiness."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,3 +35,22 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     running = webdriver.Chrome(options, webdriver.ChromeService(control))
     yield running
     running.quit()
+
+
+@pytest.fixture(autouse=True)
+def official_clients_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test leaves open, the collector would find in the middle of another test, which then fails for it."""
+    made: list[Any] = []
+    for name, kind in (("openai", "OpenAI"), ("anthropic", "Anthropic")):
+        if name not in sys.modules:
+            continue
+        client = getattr(sys.modules[name], kind)
+
+        def begin(self: Any, *given: Any, _begin: Any = client.__init__, **named: Any) -> None:
+            _begin(self, *given, **named)
+            made.append(self)
+
+        monkeypatch.setattr(client, "__init__", begin)
+    yield
+    for each in made:
+        each.close()
