@@ -8,6 +8,7 @@ from typing import Any
 
 from limpide.core.errors import CorruptRun
 from limpide.core.evidence import ItemRecord
+from limpide.evals.grading import is_passage
 from limpide.evals.statistics import averaged, mean_interval
 
 
@@ -39,16 +40,11 @@ def of_records(records: Sequence[ItemRecord]) -> dict[str, Any] | None:
         return None
     clusters = {record.item: record.cluster for record in answered}
     by_item: dict[str, list[float]] = {item: [] for item in clusters}
-    passages = all(is_passage(record) for record in answered)
+    passages = all(map(is_passage, answered))
     for record in answered:
         by_item[record.item].append(_bits_per_byte(record) if passages else float(record.score or 0.0))
     found = estimate(list(averaged(by_item).values()), list(clusters.values()), bounded=not passages)
     return {**found, "unit": "bits per byte" if passages else "share"}
-
-
-def is_passage(record: ItemRecord) -> bool:
-    """Whether a record is of a text whose likelihood was measured."""
-    return record.finish is None and record.detail.keys() == {"tokens", "bytes"}
 
 
 def _bits_per_byte(record: ItemRecord) -> float:

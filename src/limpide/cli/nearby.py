@@ -58,12 +58,7 @@ def announced(url: str, names: Sequence[tuple[str, str]]) -> Iterator[None]:
 
 def find(choice: Choice) -> RemoteBackend | None:
     """A server of this user's that has the model loaded, as it was asked for; None if there is none."""
-    if (
-        choice.reference.startswith(("http://", "https://"))
-        or choice.context is not None
-        or choice.threads is not None
-        or choice.speculate != "auto"
-    ):
+    if choice.is_address or choice.context is not None or choice.threads is not None or choice.speculate != "auto":
         return None
     wanted = _whole(choice.reference)
     for url, models in _notes():

@@ -28,10 +28,15 @@ class Choice:
     """Requests that are under way together, to an address."""
     speculate: str = "auto"
 
+    @property
+    def is_address(self) -> bool:
+        """Whether the model is reached over HTTP."""
+        return self.reference.startswith(("http://", "https://"))
+
 
 def open_model(choice: Choice) -> Model:
     """Find, fetch if needed, check and load; or ask at the address. Raises LimpideError."""
-    if choice.reference.startswith(("http://", "https://")):
+    if choice.is_address:
         return _at_address(choice)
     from limpide.cli.progress import watch
 

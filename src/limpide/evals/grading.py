@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from limpide.core.evidence import ItemRecord
 from limpide.core.ports import Scored
 from limpide.evals.task import Grade, Item
 
@@ -31,6 +32,11 @@ def grade_choices(item: Item, scored: Sequence[Scored]) -> Grade:
 def grade_passage(item: Item, scored: Scored) -> Grade:
     """Nats of the passage after its context: −log p. detail: `tokens` and `bytes` that they are spread over."""
     return Grade(-scored.total, {"tokens": len(scored.logprobs), "bytes": len(item.text.encode())})
+
+
+def is_passage(record: ItemRecord) -> bool:
+    """Whether it is of a passage: what `grade_passage` made of a text whose likelihood was measured."""
+    return record.finish is None and record.detail.keys() == {"tokens", "bytes"}
 
 
 def _best(values: Sequence[float], right: int) -> int:

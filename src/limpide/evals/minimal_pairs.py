@@ -6,15 +6,40 @@ A model that knows the language finds the grammatical one likelier. The sentence
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
+from typing import Literal
 
-from limpide.evals.task import Item, TaskOptions, draw
+from limpide.core.ports import Answer
+from limpide.evals.task import Grade, Item, TaskOptions, draw
 
 SIZE = 300
 
 Pair = tuple[str, str]
 """The grammatical sentence, and the other."""
 Phenomena = Mapping[str, Callable[[Random], Pair]]
+
+
+@dataclass(frozen=True, slots=True)
+class MinimalPairs:
+    """The task of a language: one slice for each phenomenon. See `limpide.evals.task.Task`."""
+
+    name: str
+    about: str
+    phenomena: Phenomena
+    version: str = "1"
+    kind: Literal["choices"] = "choices"
+    shots: int | None = None
+    needs_file: bool = False
+    max_tokens: int = 1
+
+    def items(self, options: TaskOptions) -> Sequence[Item]:
+        """Seeded; the phenomena by turns."""
+        return pair_items(self.name, self.phenomena, options)
+
+    def grade(self, item: Item, answer: Answer) -> Grade:
+        """Nothing is generated."""
+        raise AssertionError("pairs are graded by likelihood")
 
 
 def pair_items(language: str, phenomena: Phenomena, options: TaskOptions) -> Sequence[Item]:

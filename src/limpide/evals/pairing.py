@@ -9,6 +9,7 @@ from typing import Any
 
 from limpide.core.errors import NotComparable
 from limpide.core.evidence import ItemRecord, RunManifest
+from limpide.evals.grading import is_passage
 from limpide.evals.run import Run
 from limpide.evals.statistics import averaged
 
@@ -91,7 +92,7 @@ def pair(a: Run, b: Run) -> Pairing:
         for item in (asked_a | asked_b)
         if not (item in sides_a and item in sides_b)
     }
-    kinds = {_is_passage(asked_a[each.item]) for each in pairs}
+    kinds = {is_passage(asked_a[each.item]) for each in pairs}
     if len(kinds) > 1:
         raise NotComparable(
             f"{a.manifest.task} mixes passages, measured in bits, with items scored from 0 to 1",
@@ -155,10 +156,6 @@ def _side(records: Sequence[ItemRecord]) -> Side:
 
 def _score(record: ItemRecord) -> float:
     assert record.score is not None  # noqa: S101 - a record without an error has one
-    if _is_passage(record):
+    if is_passage(record):
         return -record.score / math.log(2) / max(1, int(record.detail["bytes"]))
     return record.score
-
-
-def _is_passage(record: ItemRecord) -> bool:
-    return record.finish is None and record.detail.keys() == {"tokens", "bytes"}

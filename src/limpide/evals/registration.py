@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 
 from limpide.core.errors import CorruptRun, InvalidParameter, RunMismatch
 from limpide.core.evidence import RunManifest
+from limpide.core.files import write_whole
 from limpide.core.results import to_json
 from limpide.core.strict import plain, read_record
 
@@ -75,9 +76,7 @@ def register(folder: Path, wanted: Registration) -> Registration:
             )
         return there
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f"{REGISTRATION}.tmp"
-    beside.write_text(to_json(wanted.as_dict()) + "\n", encoding="utf-8")
-    beside.replace(folder / REGISTRATION)
+    write_whole(folder / REGISTRATION, f"{to_json(wanted.as_dict())}\n".encode())
     return wanted
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import shutil
-import sys
-import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from limpide.core import files
 from limpide.core.errors import DiskFull
 
 CHUNK = 1 << 20
-_NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @contextlib.contextmanager
@@ -24,7 +21,7 @@ def room_on(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if error.errno not in files.NO_ROOM:
             raise
         raise disk_full(directory, None) from error
 
@@ -47,32 +44,11 @@ def free_bytes(directory: Path) -> int:
     return shutil.disk_usage(directory).free
 
 
-def sync_directory(directory: Path) -> None:
-    """Make renames inside it durable. Windows can't open directories and needs no such call."""
-    if sys.platform == "win32":
-        return
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a small file durably: either all of it is there afterwards, or the old one still is."""
-    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    """Write a small file as `core.files` does, into a directory that is made if need be. Raises DiskFull."""
     with room_on(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        sync_directory(path.parent)
+        files.write_whole(path, data)
 
 
 def write_stream(path: Path, chunks: Iterable[bytes]) -> str:

@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from limpide.core.errors import DiskFull, LimpideError
+from limpide.core.files import sync_directory
 from limpide.core.places import hf_cache_dir
-from limpide.hub.files import room_on, sha256_of, sync_directory
+from limpide.hub.files import room_on, sha256_of
 from limpide.hub.locks import alone
 from limpide.hub.progress import Progress
 from limpide.hub.sources import SourceFailed

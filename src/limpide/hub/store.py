@@ -18,9 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from limpide.core.errors import ChecksumMismatch, DiskFull, DownloadFailed, LimpideError, OfflineError
+from limpide.core.files import sync_directory
 from limpide.core.places import cache_dir
 from limpide.hub.catalog import PinnedEntry
-from limpide.hub.files import disk_full, free_bytes, remove_tree, room_on, sha256_of, sync_directory, write_whole
+from limpide.hub.files import disk_full, free_bytes, remove_tree, room_on, sha256_of, write_whole
 from limpide.hub.locks import alone
 from limpide.hub.progress import Progress, Silent
 from limpide.hub.sources import Source, SourceFailed

@@ -8,6 +8,7 @@ from typing import Any
 
 from limpide.core.errors import InvalidParameter
 from limpide.core.strict import plain
+from limpide.evals.grading import is_passage
 from limpide.evals.pairing import sides_of
 from limpide.evals.prices import Prices
 from limpide.evals.report.comparisons import comparison_data
@@ -54,7 +55,7 @@ def as_json(data: Mapping[str, Any]) -> str:
 def _run(number: int, source: Source, prices: Prices | None) -> dict[str, Any]:
     run, manifest = source.run, source.run.manifest
     sides, why, asked = sides_of(run)
-    passages = bool(asked) and all(record.detail.keys() == {"tokens", "bytes"} for record in asked.values())
+    passages = bool(asked) and all(map(is_passage, asked.values()))
     sign = -1 if passages else 1
     names = sorted({asked[item].slice for item in sides})
 

@@ -6,7 +6,6 @@ and its item asked again. One process at a time writes.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import time
@@ -21,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from limpide.core.errors import CorruptRun, DiskFull, InvalidParameter, NotFound, RunInUse, RunMismatch
 from limpide.core.evidence import ItemRecord, RunManifest
+from limpide.core.files import NO_ROOM, write_whole
 from limpide.core.results import to_json
 
 MANIFEST = "manifest.json"
@@ -30,8 +30,6 @@ MAX_MANIFEST_BYTES = 1 << 20
 MAX_LINE_BYTES = 16 << 20
 SYNC_SECONDS = 1.0
 """At most so much work is lost when the machine, and not only the process, goes down."""
-
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +169,7 @@ class RunFolder:
         if (self.path / MANIFEST).exists():
             self._go_on()
         else:
-            _write_whole(self.path / MANIFEST, to_json(self.manifest.as_dict()) + "\n")
+            write_whole(self.path / MANIFEST, f"{to_json(self.manifest.as_dict())}\n".encode())
         self._items = os.open(self.path / ITEMS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.ftruncate(self._items, self._end)
 
@@ -194,22 +192,6 @@ class RunFolder:
         self.records = newest(iter(records))
 
 
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file that is there whole or not at all."""
-    beside = path.with_suffix(".tmp")
-    with beside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
 def _json(data: bytes) -> Any:
     """JSON as it is written here: the numbers that JSON lacks are refused, and so is what is nested without end."""
     try:
@@ -228,7 +210,7 @@ def _full_disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in NO_ROOM:
             raise
         raise DiskFull(
             f"there is no room for more records in {path}: {error.strerror}",

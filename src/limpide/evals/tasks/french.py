@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
-from typing import Literal
 
-from limpide.core.ports import Answer
-from limpide.evals.minimal_pairs import Pair, Phenomena, pair_items, sentence
-from limpide.evals.task import Grade, Item, TaskOptions
+from limpide.evals.minimal_pairs import MinimalPairs, Pair, Phenomena, sentence
 
 PEOPLE = (
     ("le voisin", "les voisins"), ("la voisine", "les voisines"), ("le boulanger", "les boulangers"),
@@ -173,21 +169,9 @@ PHENOMENA: Phenomena = {
 
 
 @dataclass(frozen=True, slots=True)
-class French:
+class French(MinimalPairs):
     """One slice for each phenomenon of grammar. Chance is one in two."""
 
     name: str = "french"
-    version: str = "1"
     about: str = "which of two sentences is French: accord, genre, conjugaison, élision, participe, subjonctif"
-    kind: Literal["choices"] = "choices"
-    shots: int | None = None
-    needs_file: bool = False
-    max_tokens: int = 1
-
-    def items(self, options: TaskOptions) -> Sequence[Item]:
-        """Seeded; the phenomena by turns."""
-        return pair_items(self.name, PHENOMENA, options)
-
-    def grade(self, item: Item, answer: Answer) -> Grade:
-        """Nothing is generated."""
-        raise AssertionError("pairs are graded by likelihood")
+    phenomena: Phenomena = field(default_factory=lambda: PHENOMENA)
